@@ -1,0 +1,1 @@
+"""The search: strategies, mutations, scores and engines."""

@@ -1,0 +1,105 @@
+"""From a spec to a module with weights, and what can be known of it without allocating any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from .module import Delta, Module, PortError
+from .ports import Port
+from .spec import ModuleSpec, thaw
+from .table import BUILT_IN, Families
+
+
+def build(
+    spec: ModuleSpec,
+    ports: Sequence[Port],
+    generator: torch.Generator | None = None,
+    *,
+    parts: Mapping[str, nn.Module] | None = None,
+    host: Module | None = None,
+    families: Families = BUILT_IN,
+) -> Module | Delta:
+    """Build the module that `spec` describes for the given input ports.
+
+    Args:
+        spec: the family and its configuration.
+        ports: one input port for each positional input.
+        generator: initialises the weights; without one they are left unset, to be loaded.
+        parts: the built modules that `spec.parts` name.
+        host: for a delta family, the module it changes.
+        families: the families that `spec.family` may name.
+
+    Raises:
+        PortError: the ports do not fit the family.
+        ValueError: family, version or configuration are not known or not valid.
+
+    Example:
+        >>> from pathways.modules import ModuleSpec, Vector, build
+        >>> build(ModuleSpec("linear", {"dim": 3}), [Vector(5)], torch.Generator().manual_seed(0)).output
+        Vector(dim=3)
+    """
+    cls = families[spec.family]
+    if spec.version != cls.version:
+        raise ValueError(
+            f"module family `{spec.family}` is at version {cls.version} here and at version {spec.version} in the spec: "
+            f"use the release that wrote it."
+        )
+    config = thaw(spec.config)
+    if spec.parts:
+        config["parts"] = dict(parts or {})
+    with torch.device("meta"):
+        try:
+            if issubclass(cls, Delta):
+                module: Module | Delta = cls(host, **config)  # type: ignore[call-arg]
+            else:
+                module = cls(tuple(ports), **config)  # type: ignore[call-arg]
+        except TypeError as error:
+            raise ValueError(f"the configuration of family `{spec.family}` does not fit, found {config}: {error}.") from None
+    if generator is not None:
+        module.to_empty(device="cpu")
+        module.initialise(generator)
+    return module
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a spec is worth at given ports: its output port, its own parameters and buffers in elements, its FLOPs a sample."""
+
+    output: Port | None
+    parameters: int
+    buffers: int
+    flops: int
+
+
+def facts(spec: ModuleSpec, ports: Sequence[Port], *, host: tuple[ModuleSpec, tuple[Port, ...]] | None = None,
+          families: Families = BUILT_IN) -> Facts:
+    """The output port, parameter count and FLOPs of `spec` at `ports`, found without allocating weights."""
+    return _facts(spec, tuple(ports), host, families)
+
+
+def part_ports(spec: ModuleSpec, ports: tuple[Port, ...], families: Families = BUILT_IN) -> Callable[[str], tuple[Port, ...]]:
+    """The input ports of each part that `spec` names."""
+    cls = families[spec.family]
+    return cls.part_ports(ports, thaw(spec.config)) if issubclass(cls, Module) else lambda name: ports
+
+
+@lru_cache(maxsize=65536)
+def _facts(spec: ModuleSpec, ports: tuple[Port, ...], host: tuple[ModuleSpec, tuple[Port, ...]] | None,
+           families: Families) -> Facts:
+    parts = {n: build(part.spec, part_ports(spec, ports, families)(n), families=families) for n, part in spec.parts.items()}
+    host_module = build(host[0], host[1], families=families) if host else None
+    module = build(spec, ports, parts=parts, host=host_module, families=families)  # type: ignore[arg-type]
+    return Facts(
+        getattr(module, "output", None),
+        sum(p.numel() for p in module.parameters()),
+        sum(b.numel() for b in module.buffers()),
+        module.flops(),
+    )
+
+
+__all__ = ["Facts", "PortError", "build", "facts", "part_ports"]

@@ -1,0 +1,39 @@
+"""What travels with a forward pass beside its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Context:
+    """The condition (task, modality, noise level), a generator for noise, and the auxiliary losses a pass collects.
+
+    Attributes:
+        condition: what the pass is conditioned on, by name.
+        generator: the source of all noise in the pass (dropout, noisy gates); `None` in evaluation.
+        losses: named scalar losses that modules added during the pass, already weighted.
+
+    Example:
+        >>> context = Context()
+        >>> context.add_loss("balance", torch.tensor(0.5))
+        >>> float(context.total_loss())
+        0.5
+    """
+
+    condition: Mapping[str, Any] = field(default_factory=dict)
+    generator: torch.Generator | None = None
+    losses: list[tuple[str, Tensor]] = field(default_factory=list)
+
+    def add_loss(self, name: str, value: Tensor) -> None:
+        """Add a scalar loss, already weighted, to the objective of this pass."""
+        self.losses.append((name, value))
+
+    def total_loss(self) -> Tensor | None:
+        """The sum of the losses collected so far; `None` where no module added one."""
+        return torch.stack([value for _, value in self.losses]).sum() if self.losses else None

@@ -1,0 +1,134 @@
+"""The contract of a module family, and the few initialisers that families share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .context import Context
+from .ports import Port, Value
+
+
+class PortError(ValueError):
+    """Ports that do not fit."""
+
+
+class Module(nn.Module):
+    """A block that maps n >= 0 input ports to one.
+
+    A family is a final subclass in a file of its own, named in `table.FAMILIES`. Its constructor takes the
+    tuple of input ports and its configuration as typed keyword arguments, checks both, creates its
+    parameters and sets `self.output`. It must not draw random numbers: `initialise` does, from the
+    generator it is given. A family with `parts` takes them as the keyword argument `parts`, a mapping from
+    name to built module, and keeps them in a plain dict, so that they are not counted as its own parameters.
+    With no input port, `forward` returns one sample with a batch axis of 1; assembly broadcasts it.
+
+    Attributes:
+        family: the name used in specs and configurations.
+        version: raised when a change alters what equal weights compute; part of every hash.
+        reference: the source of the mechanism (paper, section).
+        output: the port of what `forward` returns.
+        head: whether the module ends a path, so that evolution never puts anything behind it.
+    """
+
+    family: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = ""
+    head: ClassVar[bool] = False
+
+    output: Port
+
+    def forward(self, *inputs: Any, context: Context) -> Any:
+        """Map one value for each input port, each with a batch axis, to a value of port `output`."""
+        raise TypeError(f"{type(self).__name__} is abstract: call a module family, such as `linear`.")
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Set all parameters and buffers, drawing only from `generator`."""
+        for child in self.children():
+            initialise_layer(child, generator)
+
+    def flops(self) -> int:
+        """Floating-point operations of one sample's forward pass; a multiply and an add count as two."""
+        return 0
+
+    @classmethod
+    def part_ports(cls, ports: tuple[Port, ...], config: Mapping[str, Any]) -> Callable[[str], tuple[Port, ...]]:
+        """The input ports of each named part; by default those of the module itself."""
+        return lambda name: ports
+
+
+class Delta(nn.Module):
+    """A change inside a frozen module for one task or condition.
+
+    A delta family's constructor takes the host module and its configuration. `weights` changes the host's
+    parameters (LoRA), `around` what flows through it (gates, conditional norms); each defaults to no
+    change. At its neutral condition, stated by the family, the host's outputs are unchanged to the bit.
+    """
+
+    family: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = ""
+
+    def weights(self, host: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The host's parameters as this delta changes them."""
+        return dict(host)
+
+    def around(self, call: Callable[..., Value], *inputs: Value, context: Context) -> Value:
+        """Call the host on `inputs`, changing what goes in or comes out."""
+        return call(*inputs, context=context)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Set all parameters and buffers to the neutral condition."""
+        for child in self.children():
+            initialise_layer(child, generator)
+
+    def flops(self) -> int:
+        """Extra floating-point operations of one sample's forward pass."""
+        return 0
+
+
+def initialise_layer(layer: nn.Module, generator: torch.Generator) -> None:
+    """Initialise one torch layer, and those inside it: fan-in uniform weights, zero biases, neutral norms."""
+    if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)):
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    elif isinstance(layer, nn.Embedding):
+        nn.init.normal_(layer.weight, std=0.02, generator=generator)
+    elif isinstance(layer, (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d)):
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            layer.reset_running_stats()
+        if layer.weight is not None:
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    else:
+        for child in layer.children():
+            initialise_layer(child, generator)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "tanh": torch.tanh,
+}
+
+
+def activation_named(name: str) -> Callable[[Tensor], Tensor]:
+    """The activation of that name; a `ValueError` lists the names there are."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"`activation` must be one of {sorted(ACTIVATIONS)}, found {name!r}.")
+    return ACTIVATIONS[name]
+
+
+def one_port(family: str, ports: Sequence[Port], *kinds: type[Port]) -> Any:
+    """The only input port, of one of `kinds`; a `PortError` says what the family reads and what it found."""
+    if len(ports) != 1 or not isinstance(ports[0], kinds or (Port,)):
+        wanted = " or ".join(kind.__name__ for kind in kinds) or "Port"
+        raise PortError(f"family `{family}` reads one {wanted}, found ({', '.join(map(str, ports))})")
+    return ports[0]

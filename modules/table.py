@@ -1,0 +1,67 @@
+"""The one table of module families: a name, the file it lives in, the class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+
+from .module import Delta, Module
+
+FAMILIES: dict[str, str] = {
+    "adapter": "adapter:Adapter",
+    "classifier": "heads:Classifier",
+    "concat": "glue:Concat",
+    "conv": "conv:Conv",
+    "detach": "glue:Detach",
+    "embed": "embed:Embed",
+    "flatten": "glue:Flatten",
+    "learned_tokens": "tokens:LearnedTokens",
+    "linear": "linear:Linear",
+    "lora": "lora:LoRA",
+    "pool": "glue:Pool",
+    "regressor": "heads:Regressor",
+    "scale_gradient": "glue:ScaleGradient",
+    "slice": "glue:Slice",
+    "topk_router": "router:TopKRouter",
+    "transformer": "transformer:Transformer",
+}
+
+
+class Families:
+    """The families that specs may name: the built-in ones and those the user passes.
+
+    Names found in files are looked up here and nowhere else, so that no file can make us import code.
+
+    Args:
+        extra: subclasses of `Module` or `Delta`, each with a `family` name that is not taken.
+
+    Raises:
+        ValueError: a class has no `family`, or its name is taken.
+    """
+
+    def __init__(self, extra: Iterable[type[Module] | type[Delta]] = ()) -> None:
+        self._classes: dict[str, type[Module] | type[Delta]] = {}
+        self.extra = tuple(extra)
+        for cls in self.extra:
+            if not cls.family or cls.family in FAMILIES or cls.family in self._classes:
+                raise ValueError(f"`families`: {cls.__name__} needs a `family` name that is not taken, found {cls.family!r}.")
+            self._classes[cls.family] = cls
+
+    def __getitem__(self, name: str) -> type[Module] | type[Delta]:
+        if name not in self._classes:
+            if name not in FAMILIES:
+                known = sorted({*FAMILIES, *self._classes})
+                raise ValueError(
+                    f"`family` must be one of {known}, found {name!r}: "
+                    f"pass the class that defines it when you open the system (families=[...])."
+                )
+            file, cls = FAMILIES[name].split(":")
+            self._classes[name] = getattr(import_module(f".{file}", __package__), cls)
+        return self._classes[name]
+
+    def names(self) -> list[str]:
+        """All family names, sorted."""
+        return sorted({*FAMILIES, *self._classes})
+
+
+BUILT_IN = Families()

@@ -1,0 +1,36 @@
+"""Evolutionary pathways and continual learning: one growing network that learns many tasks and forgets none.
+
+>>> import pathways
+>>> sorted(pathways.__all__)[:3]
+['Affine', 'Augment', 'Candidate']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Affine": "task", "Augment": "candidate", "Candidate": "candidate", "Champion": "strategy", "Classes": "task",
+    "DeltaRef": "path", "ForgettingError": "errors", "Measures": "candidate", "Metric": "measure", "Path": "path",
+    "PathwaysError": "errors", "Pool": "pool", "Result": "candidate", "Split": "task", "Step": "path", "System": "system",
+    "Task": "task", "Training": "candidate", "Values": "task",
+}
+_SUBPACKAGES = ("data", "evolve", "modules", "metrics", "testing")
+
+__all__ = [*sorted(_HOMES), "__version__", *_SUBPACKAGES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import names when they are first used, so that `import pathways` stays light."""
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    if name in _SUBPACKAGES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'pathways' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,287 @@
+"""Candidates: what a strategy wants tried, with everything that decides the result; and results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from pathways.modules import Draft, FrozenDict, content_hash
+
+from .errors import ConfigError
+from .path import Path
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random affine changes of training images, drawn uniformly within these bounds.
+
+    Args:
+        rotate: degrees, in [-rotate, rotate].
+        shear: degrees, likewise.
+        scale: relative, in [1 - scale, 1 + scale].
+        translate: pixels, likewise.
+        noise: share of pixels set to the lowest or highest value (salt and pepper), fixed.
+        views: how many versions of each training sample are made, once and for all candidates of a task;
+            the first is the sample itself where `clean` is set.
+        clean: whether the first view is the unchanged sample.
+    """
+
+    rotate: float = 0.0
+    shear: float = 0.0
+    scale: float = 0.0
+    translate: float = 0.0
+    noise: float = 0.0
+    views: int = 1
+    clean: bool = True
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a candidate is trained: hyperparameters and budget. Every field can be inherited and mutated by name.
+
+    Args:
+        optimizer: `adamw` or `sgd`.
+        lr: peak learning rate.
+        head_lr: learning rate of heads relative to `lr`.
+        weight_decay: decoupled for AdamW, L2 for SGD; not applied to biases and norms.
+        momentum, nesterov: SGD only.
+        schedule: `constant` or `cosine` (to zero at the last step).
+        warmup: share of the steps with a linearly rising learning rate.
+        clip: largest global gradient norm; 0 is off.
+        steps: optimizer steps. 0 measures the path as it starts.
+        batch: samples a step.
+        label_smoothing: mass spread over all classes (Szegedy et al. 2016).
+        head_init: `random`, `zeros`, or `class_means`: a fresh head of one linear layer starts as the
+            nearest-class-mean classifier of the features it reads.
+        evaluate_every: steps between validation measurements; 0 measures only at the end.
+        keep: `best` keeps the weights of the best validation measurement, `last` those of the last step.
+        fitness: `validation`, or `training`: accuracy on the training batches as they were seen (PathNet).
+        augment: random changes of training images; `None` is off.
+    """
+
+    optimizer: str = "adamw"
+    lr: float = 3e-3
+    head_lr: float = 1.0
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    nesterov: bool = False
+    schedule: str = "cosine"
+    warmup: float = 0.1
+    clip: float = 0.0
+    steps: int = 400
+    batch: int = 64
+    label_smoothing: float = 0.0
+    head_init: str = "random"
+    evaluate_every: int = 0
+    keep: str = "best"
+    fitness: str = "validation"
+    augment: Augment | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"`{name}` must be one of {allowed}, found {getattr(self, name)!r}.")
+        for name, (low, high) in _BOUNDS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+                raise ConfigError(f"`{name}` must be a number in [{low}, {high}], found {value!r}.")
+        for name in ("steps", "batch", "evaluate_every"):
+            if not isinstance(getattr(self, name), int):
+                raise ConfigError(f"`{name}` must be a whole number, found {getattr(self, name)!r}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Training:
+        """The settings that `to_json` wrote."""
+        values = dict(data)
+        if values.get("augment") is not None:
+            values["augment"] = Augment(**values["augment"])
+        return cls(**values)
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that can change a result: those that this combination ignores are left out."""
+        data = self.to_json()
+        ignored = []
+        if self.optimizer == "adamw":
+            ignored += ["momentum", "nesterov"]
+        elif self.momentum == 0:
+            ignored += ["nesterov"]
+        if self.evaluate_every >= self.steps:
+            data["evaluate_every"] = 0
+        if self.augment is not None and self.augment == Augment(views=self.augment.views) and self.augment.views == 1:
+            data["augment"] = None
+        if self.steps == 0:
+            ignored += ["optimizer", "lr", "head_lr", "weight_decay", "momentum", "nesterov", "schedule", "warmup", "clip",
+                        "batch", "label_smoothing", "evaluate_every", "keep"]
+        return {name: value for name, value in data.items() if name not in ignored}
+
+
+_CHOICES = {
+    "optimizer": ("adamw", "sgd"),
+    "schedule": ("constant", "cosine"),
+    "head_init": ("random", "zeros", "class_means"),
+    "keep": ("best", "last"),
+    "fitness": ("validation", "training"),
+}
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "lr": (0, 100), "head_lr": (0, 1000), "weight_decay": (0, 100), "momentum": (0, 1), "warmup": (0, 1), "clip": (0, 1e9),
+    "steps": (0, 10**9), "batch": (1, 10**7), "label_smoothing": (0, 0.999), "evaluate_every": (0, 10**9),
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """`{task: path}` with all that decides its result.
+
+    Args:
+        paths: one path for each task it trains; drafts of one name are one module, across paths too.
+        training: hyperparameters and budget.
+        data: the fingerprint of each task's data.
+        run: the run's seed.
+        order: the data order's name within (run, task), usually the generation: contestants share it.
+        repeat: which repeat this is; another repeat draws other init weights and noise.
+        sampler: how batches alternate over several tasks: `joint` takes one batch of each task in every step,
+            `proportional` one task a step, drawn by its number of samples.
+        optimizer_state: whether the drafts' optimizer state is kept as blobs.
+        labels: what says where it came from (strategy, number, parents, mutations); never part of the hash.
+    """
+
+    paths: Mapping[str, Path]
+    training: Training
+    data: Mapping[str, str]
+    run: int = 0
+    order: int = 0
+    repeat: int = 0
+    sampler: str = "joint"
+    optimizer_state: bool = False
+    labels: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "paths", FrozenDict({task: self.paths[task] for task in sorted(self.paths)}))
+        object.__setattr__(self, "data", FrozenDict(self.data))
+        if self.sampler not in ("joint", "proportional"):
+            raise ConfigError(f"`sampler` must be 'joint' or 'proportional', found {self.sampler!r}.")
+        if set(self.data) != set(self.paths):
+            raise ConfigError(f"`data` must name the tasks {sorted(self.paths)}, found {sorted(self.data)}.")
+
+    def drafts(self) -> dict[str, Draft]:
+        """The drafts of all paths by name, in canonical order."""
+        return {name: draft for path in self.paths.values() for name, draft in path.drafts().items()}
+
+    @cached_property
+    def hash(self) -> str:
+        """The candidate's identity: it changes exactly when its result could."""
+        position = {name: i for i, name in enumerate(self.drafts())}
+        return content_hash({
+            "paths": {task: [path.hash, [position[d.name] for d in path.drafts_in_order()]] for task, path in self.paths.items()},
+            "training": self.training.identity(),
+            "data": dict(self.data),
+            "run": self.run,
+            "order": self.order,
+            "repeat": self.repeat,
+            "sampler": self.sampler if len(self.paths) > 1 else None,
+            "optimizer_state": self.optimizer_state,
+        })
+
+    def trained_paths(self, result: Result) -> dict[str, Path]:
+        """The paths with each draft replaced by the blob that training gave it."""
+        return {task: path.trained(result.blobs) for task, path in self.paths.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """The candidate as plain data, labels included."""
+        return {
+            "paths": {task: path.to_json() for task, path in self.paths.items()}, "training": self.training.to_json(),
+            "data": dict(self.data), "run": self.run, "order": self.order, "repeat": self.repeat,
+            "sampler": self.sampler, "optimizer_state": self.optimizer_state, "labels": dict(self.labels),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Candidate:
+        """The candidate that `to_json` wrote."""
+        values = dict(data)
+        values["paths"] = {task: Path.from_json(path) for task, path in values["paths"].items()}
+        values["training"] = Training.from_json(values["training"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Raw measures of one task: the metric on validation data, the mean loss there, the fitness a strategy asked for.
+
+    `validation` is in the metric's own unit; `quality` is the same turned so that more is better;
+    `per_item` is validation correctness (or negative loss) of each item, for paired tests, where recorded.
+    """
+
+    validation: float
+    quality: float
+    loss: float
+    fitness: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a candidate: raw measures and the blobs of its drafts. A score is computed from it, never stored.
+
+    Args:
+        candidate: the candidate's hash.
+        failure: why it failed (`loss became NaN at step 17`), or empty.
+        measures: by task; empty where it failed.
+        curve: (step, task, validation metric) as measured while training.
+        parameters: distinct parameters of its paths; `trainable`: those that were trained.
+        flops: of one sample's forward pass, summed over its paths.
+        seconds, cpu_seconds: wall and processor time of training and measuring.
+        blobs, optimizers: the blob of each draft, and of its optimizer state where that is kept.
+    """
+
+    candidate: str
+    failure: str = ""
+    measures: Mapping[str, Measures] = field(default_factory=dict)
+    curve: tuple[tuple[int, str, float], ...] = ()
+    parameters: int = 0
+    trainable: int = 0
+    flops: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    blobs: Mapping[str, str] = field(default_factory=dict)
+    optimizers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it trained to the end."""
+        return not self.failure
+
+    @property
+    def quality(self) -> float:
+        """The mean quality over its tasks; minus infinity where it failed."""
+        return sum(m.quality for m in self.measures.values()) / len(self.measures) if self.measures else float("-inf")
+
+    @property
+    def fitness(self) -> float:
+        """The mean fitness over its tasks; minus infinity where it failed."""
+        return sum(m.fitness for m in self.measures.values()) / len(self.measures) if self.measures else float("-inf")
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain data."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Result:
+        """The result that `to_json` wrote."""
+        values = dict(data)
+        values["measures"] = {task: Measures(**m) for task, m in values["measures"].items()}
+        values["curve"] = tuple((int(s), t, float(v)) for s, t, v in values["curve"])
+        return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return asdict(value) if isinstance(value, Measures) else value

@@ -1,0 +1,61 @@
+"""The protocol between a run and the workers that train: dispatches go out, results come back as they finish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Protocol
+
+from pathways.modules import Families
+
+from .candidate import Candidate, Result
+from .task import Task
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """Candidates that are sent together, trained by one trainer and committed in one transaction."""
+
+    id: int
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The results of a dispatch, in its candidates' order."""
+
+    dispatch: Dispatch
+    results: tuple[Result, ...]
+
+
+class Engine(Protocol):
+    """Where trainers run. Nothing above knows whether that is this process, local processes or a cluster."""
+
+    @property
+    def workers(self) -> int:
+        """How many dispatches can be trained at the same time."""
+        ...
+
+    def open(self, pool: FilePath, families: Families) -> None:
+        """Make ready to train against the pool in that directory. Opening the same pool again does nothing."""
+        ...
+
+    def provide(self, task: Task) -> None:
+        """Make a task's training and validation data known to the trainers, by its fingerprint."""
+        ...
+
+    def submit(self, dispatch: Dispatch) -> None:
+        """Queue a dispatch."""
+        ...
+
+    def next(self, timeout: float | None = None) -> Answer | None:
+        """The next finished dispatch, waiting up to `timeout` seconds; `None` where nothing finished or nothing is under way."""
+        ...
+
+    def cancel(self, dispatch: int) -> bool:
+        """Drop a dispatch that has not started; whether it was dropped."""
+        ...
+
+    def close(self) -> None:
+        """Stop the workers and wait until they are gone."""
+        ...

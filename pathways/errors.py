@@ -1,0 +1,39 @@
+"""The errors users meet. Each says in one sentence what was expected, what was found and what to do."""
+
+from __future__ import annotations
+
+
+class PathwaysError(Exception):
+    """Bad input or a state that cannot be worked with; the command line prints it and exits with status 2."""
+
+
+class ConfigError(PathwaysError):
+    """A configuration file or command-line argument that is not valid."""
+
+
+class DataError(PathwaysError):
+    """Data that a task cannot be made from."""
+
+
+class PathError(PathwaysError):
+    """A path that is not valid: ports that do not fit, reads that do not exist."""
+
+
+class BlobError(PathwaysError):
+    """A blob that is missing, truncated or not what its name says."""
+
+
+class LedgerError(PathwaysError):
+    """A ledger that cannot be used: another writer, another format, other numerics."""
+
+
+class EngineError(PathwaysError):
+    """Workers that cannot be started or that keep dying."""
+
+
+class ForgettingError(PathwaysError):
+    """A champion that no longer is what it was when it was frozen; `differs` lists task, module and what."""
+
+    def __init__(self, message: str, differs: list[dict[str, str]]) -> None:
+        super().__init__(message)
+        self.differs = differs

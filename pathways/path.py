@@ -1,0 +1,356 @@
+"""Paths: immutable graphs of steps from a task's inputs to its head, and their Merkle hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from pathways.modules import (
+    Draft,
+    Families,
+    Frozen,
+    FrozenDict,
+    ModuleRef,
+    ModuleSpec,
+    Port,
+    PortError,
+    Vector,
+    content_hash,
+    facts,
+    port_from_json,
+    port_to_json,
+    ref_from_json,
+)
+from pathways.modules.build import part_ports
+from pathways.modules.table import BUILT_IN
+
+from .errors import PathError
+
+COMBINATIONS = ("sum", "mean", "concat")
+_CONCAT = ModuleSpec("concat")
+
+
+@dataclass(frozen=True)
+class DeltaRef:
+    """A delta module and which of the step's modules (by position) it changes."""
+
+    host: int
+    module: ModuleRef
+
+    def to_json(self) -> dict[str, Any]:
+        """The reference as plain data."""
+        return {"host": self.host, "module": self.module.to_json()}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Modules that read the same values, and how their outputs combine.
+
+    Args:
+        modules: at least one; summands keep this order.
+        reads: names of earlier steps or of the path's inputs, the positional inputs of every module.
+        combine: `sum`, `mean`, `concat` (over the last axis of vectors and tokens, over the channels of
+            images and signals) or a router module whose output (B, modules) weights the outputs.
+        deltas: changes inside modules of this step, applied in order.
+    """
+
+    modules: tuple[ModuleRef, ...]
+    reads: tuple[str, ...] = ()
+    combine: str | ModuleRef = "sum"
+    deltas: tuple[DeltaRef, ...] = ()
+
+    def refs(self) -> Iterator[ModuleRef]:
+        """All module references of the step: modules, deltas, router and the parts of each."""
+        router = [] if isinstance(self.combine, str) else [self.combine]
+        for ref in [*self.modules, *(d.module for d in self.deltas), *router]:
+            yield from _with_parts(ref)
+
+    def map_refs(self, change: Callable[[ModuleRef], ModuleRef]) -> Step:
+        """The step with each reference changed, parts first."""
+        combine = self.combine if isinstance(self.combine, str) else _map_ref(self.combine, change)
+        deltas = tuple(replace(d, module=_map_ref(d.module, change)) for d in self.deltas)
+        return Step(tuple(_map_ref(m, change) for m in self.modules), self.reads, combine, deltas)
+
+    def to_json(self) -> dict[str, Any]:
+        """The step as plain data."""
+        combine = self.combine if isinstance(self.combine, str) else self.combine.to_json()
+        data: dict[str, Any] = {"modules": [m.to_json() for m in self.modules], "reads": list(self.reads), "combine": combine}
+        if self.deltas:
+            data["deltas"] = [d.to_json() for d in self.deltas]
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Step:
+        """The step that `to_json` wrote."""
+        unknown = set(data) - {"modules", "reads", "combine", "deltas"}
+        if unknown:
+            raise ValueError(f"a step has `modules`, `reads`, `combine` and `deltas`, found {sorted(unknown)} beside them.")
+        combine = data["combine"]
+        return cls(
+            tuple(ref_from_json(m) for m in data["modules"]),
+            tuple(map(str, data["reads"])),
+            combine if isinstance(combine, str) else ref_from_json(combine),
+            tuple(DeltaRef(int(d["host"]), ref_from_json(d["module"])) for d in data.get("deltas", ())),
+        )
+
+
+@dataclass(frozen=True)
+class Path:
+    """An immutable graph of steps from named inputs to one output step.
+
+    Args:
+        inputs: the port of each input.
+        steps: by name, each reading only inputs and steps that stand before it.
+        output: the name of the step whose value the path returns, usually the task's head.
+
+    Raises:
+        PathError: the graph is not valid; the message names step and read. Ports are checked by `ports`.
+
+    Example:
+        >>> from pathways.modules import Draft, ModuleSpec, Vector
+        >>> head = Draft("head", ModuleSpec("classifier", {"classes": 3}))
+        >>> path = Path({"x": Vector(4)}, {"head": Step((head,), ("x",))}, "head")
+        >>> path.ports()["head"]
+        Vector(dim=3)
+    """
+
+    inputs: Mapping[str, Port]
+    steps: Mapping[str, Step]
+    output: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", FrozenDict(self.inputs))
+        object.__setattr__(self, "steps", FrozenDict(_in_order(self.inputs, self.steps)))
+        if self.output not in self.steps:
+            raise PathError(f"`output` must name a step of the path, one of {list(self.steps)}, found {self.output!r}.")
+        self._check_drafts()
+
+    def _check_drafts(self) -> None:
+        seen: dict[str, Draft] = {}
+        for draft in self.drafts_in_order():
+            if seen.setdefault(draft.name, draft) != draft:
+                raise PathError(f"drafts named {draft.name!r} must be equal to be one module: rename one of them.")
+
+    # -- what the path holds ------------------------------------------------------------------------------
+
+    def refs(self) -> Iterator[ModuleRef]:
+        """All module references, in canonical order (that of the Merkle hash), parts before their holders."""
+        for name in self.canonical_order:
+            yield from self.steps[name].refs()
+
+    def drafts_in_order(self) -> Iterator[Draft]:
+        """All drafts, in canonical order; a draft used twice appears twice."""
+        return (ref for ref in self.refs() if isinstance(ref, Draft))
+
+    def drafts(self) -> dict[str, Draft]:
+        """The drafts by name, in canonical order."""
+        return {draft.name: draft for draft in self.drafts_in_order()}
+
+    def frozen(self) -> dict[str, Frozen]:
+        """The frozen modules by blob id, in canonical order."""
+        return {ref.id: ref for ref in self.refs() if isinstance(ref, Frozen)}
+
+    def map_refs(self, change: Callable[[ModuleRef], ModuleRef]) -> Path:
+        """The path with each module reference changed by `change`, parts before their holders."""
+        return Path(self.inputs, {name: step.map_refs(change) for name, step in self.steps.items()}, self.output)
+
+    def trained(self, blobs: Mapping[str, str]) -> Path:
+        """The path with each draft replaced by the blob that training gave it, by draft name."""
+        return self.map_refs(lambda ref: Frozen(blobs[ref.name], ref.spec) if isinstance(ref, Draft) else ref)
+
+    # -- order and hashes ---------------------------------------------------------------------------------
+
+    @cached_property
+    def canonical_order(self) -> tuple[str, ...]:
+        """The steps that the output depends on, in an order that content alone decides: depth first along reads."""
+        order: list[str] = []
+
+        def visit(name: str) -> None:
+            if name in self.inputs or name in order:
+                return
+            for read in self.steps[name].reads:
+                visit(read)
+            order.append(name)
+
+        visit(self.output)
+        return tuple(order)
+
+    @cached_property
+    def step_hashes(self) -> Mapping[str, str]:
+        """The Merkle hash of each input and each step that the output depends on.
+
+        It covers modules (blob ids; spec and start of drafts), deltas, combination and reads, not names.
+        Which drafts are one module is told by their position in canonical order.
+        """
+        position = {name: i for i, name in enumerate(self.drafts())}
+        hashes = {name: content_hash(["input", name, port_to_json(port)]) for name, port in self.inputs.items()}
+        for name in self.canonical_order:
+            step = self.steps[name]
+
+            def identity(ref: ModuleRef) -> Any:
+                shared = [position[r.name] for r in _with_parts(ref) if isinstance(r, Draft)]
+                return [ref.identity(), shared]
+
+            hashes[name] = content_hash({
+                "modules": [identity(m) for m in step.modules],
+                "deltas": [[d.host, identity(d.module)] for d in step.deltas],
+                "combine": step.combine if isinstance(step.combine, str) else identity(step.combine),
+                "reads": [hashes[read] for read in step.reads],
+            })
+        return FrozenDict(hashes)
+
+    @cached_property
+    def hash(self) -> str:
+        """The path's identity: the Merkle hash of its output step. Names of steps and drafts do not enter."""
+        return self.step_hashes[self.output]
+
+    # -- ports and costs ----------------------------------------------------------------------------------
+
+    def ports(self, families: Families = BUILT_IN) -> dict[str, Port]:
+        """The port of each input and step.
+
+        Raises:
+            PathError: ports that do not fit; the message names both modules and both ports.
+        """
+        ports: dict[str, Port] = dict(self.inputs)
+        for name, step in self.steps.items():
+            ports[name] = self._step_port(name, step, ports, families)
+        return ports
+
+    def _step_port(self, name: str, step: Step, ports: Mapping[str, Port], families: Families) -> Port:
+        reads = tuple(ports[read] for read in step.reads)
+        outputs = []
+        for module in step.modules:
+            try:
+                outputs.append(facts(module.spec, reads, families=families).output)
+            except PortError as error:
+                sources = ", ".join(f"{read!r} ({self._families(read)}) gives {ports[read]}" for read in step.reads)
+                raise PathError(f"step {name!r}: {error}; {sources or 'it reads nothing'}: put a module between that converts.") from None
+            except ValueError as error:
+                raise PathError(f"step {name!r}: {error}") from None
+        if len(step.modules) > 1 and step.combine != "concat":
+            for module, port in zip(step.modules[1:], outputs[1:], strict=True):
+                if port != outputs[0]:
+                    raise PathError(
+                        f"step {name!r} combines outputs of one port only: module `{step.modules[0].spec.family}` gives "
+                        f"{outputs[0]} and module `{module.spec.family}` gives {port}: make them equal or use `concat`."
+                    )
+        for delta in step.deltas:
+            if not 0 <= delta.host < len(step.modules):
+                raise PathError(f"step {name!r}: `host` of a delta must be below {len(step.modules)}, found {delta.host}.")
+            try:
+                facts(delta.module.spec, (), host=(step.modules[delta.host].spec, reads), families=families)
+            except ValueError as error:
+                raise PathError(f"step {name!r}: {error}") from None
+        if not isinstance(step.combine, str):
+            try:
+                router = facts(step.combine.spec, reads, families=families).output
+            except ValueError as error:
+                raise PathError(f"step {name!r}: its router: {error}") from None
+            if router != Vector(len(step.modules)):
+                raise PathError(f"step {name!r}: its router must give {Vector(len(step.modules))}, one weight a module, found {router}.")
+        if step.combine == "concat" and len(outputs) > 1:
+            return facts(_CONCAT, tuple(outputs), families=families).output  # type: ignore[arg-type,return-value]
+        return outputs[0]  # type: ignore[return-value]
+
+    def _families(self, name: str) -> str:
+        return "input" if name in self.inputs else "+".join(f"`{m.spec.family}`" for m in self.steps[name].modules)
+
+    def costs(self, families: Families = BUILT_IN) -> PathCosts:
+        """Parameters by module and FLOPs of one sample's forward pass."""
+        ports = self.ports(families)
+        sizes: dict[str, int] = {}
+        flops = 0
+        for name in self.canonical_order:
+            step = self.steps[name]
+            reads = tuple(ports[read] for read in step.reads)
+
+            def add(ref: ModuleRef, ref_ports: tuple[Port, ...], host: Any = None) -> int:
+                found = facts(ref.spec, ref_ports, host=host, families=families)
+                sizes[ref.id if isinstance(ref, Frozen) else ref.name] = found.parameters
+                inside = part_ports(ref.spec, ref_ports, families) if ref.spec.parts else None
+                for part_name, part in ref.spec.parts.items():
+                    add(part, inside(part_name))  # type: ignore[misc]
+                return found.flops
+
+            flops += sum(add(module, reads) for module in step.modules)
+            flops += sum(add(d.module, (), (step.modules[d.host].spec, reads)) for d in step.deltas)
+            if not isinstance(step.combine, str):
+                flops += add(step.combine, reads)
+        return PathCosts(FrozenDict(sizes), flops)
+
+    # -- plain data ---------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """The path as plain data."""
+        return {
+            "inputs": {name: port_to_json(port) for name, port in self.inputs.items()},
+            "steps": {name: step.to_json() for name, step in self.steps.items()},
+            "output": self.output,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Path:
+        """The path that `to_json` wrote; a `PathError` names what does not fit."""
+        try:
+            return cls(
+                {str(name): port_from_json(port) for name, port in data["inputs"].items()},
+                {str(name): Step.from_json(step) for name, step in data["steps"].items()},
+                data["output"],
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise PathError(f"a path has `inputs`, `steps` and `output`, found one that does not fit: {error}") from None
+
+
+@dataclass(frozen=True)
+class PathCosts:
+    """What a path costs: parameters of each module (by blob id or draft name) and FLOPs a sample."""
+
+    sizes: Mapping[str, int]
+    flops: int
+
+    @property
+    def parameters(self) -> int:
+        """All parameters of the path."""
+        return sum(self.sizes.values())
+
+
+def _with_parts(ref: ModuleRef) -> Iterator[ModuleRef]:
+    for name in sorted(ref.spec.parts):
+        yield from _with_parts(ref.spec.parts[name])
+    yield ref
+
+
+def _map_ref(ref: ModuleRef, change: Callable[[ModuleRef], ModuleRef]) -> ModuleRef:
+    if ref.spec.parts:
+        parts = FrozenDict({name: _map_ref(part, change) for name, part in ref.spec.parts.items()})
+        ref = replace(ref, spec=replace(ref.spec, parts=parts))
+    return change(ref)
+
+
+def _in_order(inputs: Mapping[str, Port], steps: Mapping[str, Step]) -> dict[str, Step]:
+    """The steps, each after those it reads, otherwise as given; a `PathError` names unknown reads and cycles."""
+    for name, step in steps.items():
+        if name in inputs:
+            raise PathError(f"step {name!r} must not have the name of an input: rename it.")
+        if not step.modules:
+            raise PathError(f"step {name!r} must hold at least one module, found none.")
+        if isinstance(step.combine, str) and step.combine not in COMBINATIONS:
+            raise PathError(f"`combine` of step {name!r} must be one of {COMBINATIONS} or a router module, found {step.combine!r}.")
+        for read in step.reads:
+            if read not in inputs and read not in steps:
+                raise PathError(f"step {name!r} reads {read!r}, which is neither an input {list(inputs)} nor a step {list(steps)}.")
+    ordered: dict[str, Step] = {}
+    waiting = dict(steps)
+    while waiting:
+        ready = [name for name, step in waiting.items() if all(r in inputs or r in ordered for r in step.reads)]
+        if not ready:
+            raise PathError(f"steps {sorted(waiting)} read each other in a circle: a path has none.")
+        for name in ready:
+            ordered[name] = waiting.pop(name)
+    return ordered
+
+
+__all__ = ["DeltaRef", "Path", "PathCosts", "Step"]

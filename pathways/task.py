@@ -1,0 +1,196 @@
+"""Tasks: named inputs with ports, a target, three splits held in memory, a metric."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pathways.modules import FrozenDict, Masked, Port, Value, content_hash, port_to_json
+from pathways.modules.ports import batch_size
+
+from .errors import DataError
+from .measure import Metric, metric_named
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A target of one class out of `n`; `names` label them in predictions and reports."""
+
+    n: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, or their numbers where they have none."""
+        return self.names or tuple(map(str, range(self.n)))
+
+
+@dataclass(frozen=True)
+class Values:
+    """A target of `n` numbers."""
+
+    n: int = 1
+    names: tuple[str, ...] = ()
+
+
+Target = Classes | Values
+
+
+@dataclass(frozen=True)
+class Affine:
+    """How a stored value becomes a module's input: `x * scale + shift`, a number each or one for each channel/feature.
+
+    It is kept with the champion, so that predictions treat new data as training data was treated.
+    """
+
+    scale: float | tuple[float, ...] = 1.0
+    shift: float | tuple[float, ...] = 0.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Apply to a batch (B, ...); tuples run along axis 1 for images and signals, along the last axis otherwise."""
+        x = x.to(torch.float32)
+        if self.scale == 1.0 and self.shift == 0.0:
+            return x
+        return x * self._shaped(self.scale, x) + self._shaped(self.shift, x)
+
+    @staticmethod
+    def _shaped(number: float | tuple[float, ...], x: Tensor) -> Tensor | float:
+        if isinstance(number, (int, float)):
+            return float(number)
+        axis = 1 if x.ndim == 4 else x.ndim - 1
+        shape = [1] * x.ndim
+        shape[axis] = len(number)
+        return torch.tensor(number, dtype=torch.float32, device=x.device).reshape(shape)
+
+    def to_json(self) -> dict[str, Any]:
+        """The transform as plain data."""
+        def plain(number: float | tuple[float, ...]) -> Any:
+            return list(number) if isinstance(number, tuple) else number
+
+        return {"scale": plain(self.scale), "shift": plain(self.shift)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Affine:
+        """The transform that `to_json` wrote."""
+        def number(value: Any) -> float | tuple[float, ...]:
+            return tuple(map(float, value)) if isinstance(value, list) else float(value)
+
+        return cls(number(data["scale"]), number(data["shift"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples held in memory: one value for each input, and the targets.
+
+    Args:
+        inputs: by input name, stored values with a batch axis (uint8 images stay uint8 until the batch).
+        targets: int64 (N,) for classes, float32 (N, n) for values.
+    """
+
+    inputs: Mapping[str, Value]
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return int(self.targets.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One task of a stream.
+
+    Args:
+        name: unique in a system, such as `omniglot/Greek`.
+        inputs: the port of each input.
+        target: `Classes(n)` or `Values(n)`.
+        splits: `train`, `validation` and `test`. Training reads the first, choices the second; the third is
+            read once, at the end, for reporting: trainers get the task `without_test`.
+        metric: a name of `pathways.measure.METRICS`, or a `Metric`; `accuracy` for classes and `r2` for
+            values when not given.
+        transform: how each input's stored values become module inputs.
+        source: where the data came from, for reports.
+
+    Raises:
+        DataError: a label out of range, a class without a training sample, NaN, a sample that stands in two
+            splits, shapes that do not fit their port. The message names the task, the split and the value.
+    """
+
+    name: str
+    inputs: Mapping[str, Port]
+    target: Target
+    splits: Mapping[str, Split]
+    metric: Metric | str = ""
+    transform: Mapping[str, Affine] = field(default_factory=dict)
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", FrozenDict(self.inputs))
+        default = "accuracy" if isinstance(self.target, Classes) else "r2"
+        metric = self.metric if isinstance(self.metric, Metric) else metric_named(self.metric or default)
+        object.__setattr__(self, "metric", metric)
+        object.__setattr__(self, "transform", {name: self.transform.get(name, Affine()) for name in self.inputs})
+        from .task_checks import check_task
+
+        check_task(self)
+
+    @property
+    def measured_by(self) -> Metric:
+        """The metric, resolved."""
+        assert isinstance(self.metric, Metric)  # noqa: S101
+        return self.metric
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that training and choosing depend on: ports, target, metric, transforms and the train and validation data."""
+        return content_hash([self._head(), *(_split_hash(self.splits[s]) for s in ("train", "validation"))])
+
+    @cached_property
+    def test_fingerprint(self) -> str | None:
+        """A hash of the test split; `None` where the task has none (in workers)."""
+        return _split_hash(self.splits["test"]) if "test" in self.splits else None
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "inputs": {name: port_to_json(port) for name, port in self.inputs.items()},
+            "target": [type(self.target).__name__, self.target.n],
+            "metric": self.measured_by.name,
+            "transform": {name: affine.to_json() for name, affine in self.transform.items()},
+        }
+
+    def without_test(self) -> Task:
+        """The task as trainers see it."""
+        return replace(self, splits={name: self.splits[name] for name in ("train", "validation")})
+
+
+def _split_hash(split: Split) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(split.inputs):
+        digest.update(name.encode())
+        value = split.inputs[name]
+        for tensor in value if isinstance(value, Masked) else (value,):
+            _update(digest, tensor)
+    _update(digest, split.targets)
+    return digest.hexdigest()
+
+
+def _update(digest: Any, tensor: Tensor) -> None:
+    digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+    digest.update(tensor.contiguous().view(torch.uint8).numpy().data if tensor.numel() else b"")
+
+
+def take(split: Split, index: Tensor) -> Split:
+    """The samples of `split` at `index`."""
+    def rows(value: Value) -> Value:
+        return Masked(value.value[index], value.mask[index]) if isinstance(value, Masked) else value[index]
+
+    return Split({name: rows(value) for name, value in split.inputs.items()}, split.targets[index])
+
+
+__all__ = ["Affine", "Classes", "DataError", "Split", "Target", "Task", "Values", "batch_size", "take"]
