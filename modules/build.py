@@ -55,9 +55,9 @@ def build(
     with torch.device("meta"):
         try:
             if issubclass(cls, Delta):
-                module: Module | Delta = cls(host, **config)  # type: ignore[call-arg]
+                module: Module | Delta = cls(host, **config)
             else:
-                module = cls(tuple(ports), **config)  # type: ignore[call-arg]
+                module = cls(tuple(ports), **config)
         except TypeError as error:
             raise ValueError(f"the configuration of family `{spec.family}` does not fit, found {config}: {error}.") from None
     if generator is not None:

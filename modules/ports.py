@@ -140,7 +140,7 @@ def port_from_json(data: Mapping[str, Any], ports: Mapping[str, type[Port]] = PO
 
 def batch_size(value: Value) -> int:
     """How many samples a value holds."""
-    return int((value.value if isinstance(value, Masked) else value).shape[0])
+    return (value.value if isinstance(value, Masked) else value).shape[0]
 
 
 def split(value: Value) -> tuple[Tensor, Tensor | None]:

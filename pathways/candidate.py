@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 from pathways.modules import Draft, FrozenDict, content_hash
 
-from .errors import ConfigError
+from .errors import ConfigError, PathError
 from .path import Path
 
 
@@ -23,9 +23,9 @@ class Augment:
         scale: relative, in [1 - scale, 1 + scale].
         translate: pixels, likewise.
         noise: share of pixels set to the lowest or highest value (salt and pepper), fixed.
-        views: how many versions of each training sample are made, once and for all candidates of a task;
-            the first is the sample itself where `clean` is set.
-        clean: whether the first view is the unchanged sample.
+        views: how many versions of each training sample are made, once and for all candidates of a task, so
+            that activations of a frozen prefix are computed once too; 0 draws new changes for every batch.
+        clean: whether the first of the views is the sample itself.
     """
 
     rotate: float = 0.0
@@ -35,6 +35,28 @@ class Augment:
     noise: float = 0.0
     views: int = 1
     clean: bool = True
+
+    def __post_init__(self) -> None:
+        for name in _CHANGES:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+                raise ConfigError(f"`{name}` of `augment` must be a number of at least 0, found {value!r}.")
+            # 10 and 10.0 are one setting, and must be one hash.
+            object.__setattr__(self, name, float(value))
+        if type(self.views) is not int or self.views < 0:
+            raise ConfigError(f"`views` of `augment` must be a whole number of at least 0, found {self.views!r}.")
+        if not isinstance(self.clean, bool):
+            raise ConfigError(f"`clean` of `augment` must be true or false, found {self.clean!r}.")
+
+    def identity(self) -> dict[str, Any] | None:
+        """The settings that can change a result; `None` where every sample is seen as it is."""
+        changes = any(getattr(self, name) for name in _CHANGES)
+        if self.views == 1 and (self.clean or not changes):
+            return None
+        return asdict(self) if self.views else {**asdict(self), "clean": True}
+
+
+_CHANGES = ("rotate", "shear", "scale", "translate", "noise")
 
 
 @dataclass(frozen=True)
@@ -46,6 +68,7 @@ class Training:
         lr: peak learning rate.
         head_lr: learning rate of heads relative to `lr`.
         weight_decay: decoupled for AdamW, L2 for SGD; not applied to biases and norms.
+        beta2: AdamW's decay of squared gradients; 0.99 suits runs of a few hundred steps.
         momentum, nesterov: SGD only.
         schedule: `constant` or `cosine` (to zero at the last step).
         warmup: share of the steps with a linearly rising learning rate.
@@ -53,18 +76,21 @@ class Training:
         steps: optimizer steps. 0 measures the path as it starts.
         batch: samples a step.
         label_smoothing: mass spread over all classes (Szegedy et al. 2016).
-        head_init: `random`, `zeros`, or `class_means`: a fresh head of one linear layer starts as the
-            nearest-class-mean classifier of the features it reads.
+        head_init: `random`, `zeros`, or in closed form from the features that a fresh linear classifier
+            reads: `class_means` (nearest class mean) or `discriminant` (Fisher's linear discriminant).
         evaluate_every: steps between validation measurements; 0 measures only at the end.
         keep: `best` keeps the weights of the best validation measurement, `last` those of the last step.
         fitness: `validation`, or `training`: accuracy on the training batches as they were seen (PathNet).
         augment: random changes of training images; `None` is off.
+        score_views: on how many versions of each validation image quality is measured, changed as training images
+            are, the first unchanged: more of them make choices less noisy. It needs `augment`.
     """
 
     optimizer: str = "adamw"
     lr: float = 3e-3
     head_lr: float = 1.0
     weight_decay: float = 0.0
+    beta2: float = 0.999
     momentum: float = 0.0
     nesterov: bool = False
     schedule: str = "cosine"
@@ -78,6 +104,7 @@ class Training:
     keep: str = "best"
     fitness: str = "validation"
     augment: Augment | None = None
+    score_views: int = 1
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -87,9 +114,13 @@ class Training:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise ConfigError(f"`{name}` must be a number in [{low}, {high}], found {value!r}.")
-        for name in ("steps", "batch", "evaluate_every"):
+            if name not in _WHOLE:
+                object.__setattr__(self, name, float(value))  # 1 and 1.0 are one setting, and must be one hash
+        for name in _WHOLE:
             if not isinstance(getattr(self, name), int):
                 raise ConfigError(f"`{name}` must be a whole number, found {getattr(self, name)!r}.")
+        if not isinstance(self.nesterov, bool):
+            raise ConfigError(f"`nesterov` must be true or false, found {self.nesterov!r}.")
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain data."""
@@ -109,28 +140,36 @@ class Training:
         ignored = []
         if self.optimizer == "adamw":
             ignored += ["momentum", "nesterov"]
-        elif self.momentum == 0:
-            ignored += ["nesterov"]
+        else:
+            ignored += ["beta2"] if self.momentum else ["beta2", "nesterov"]
         if self.evaluate_every >= self.steps:
             data["evaluate_every"] = 0
-        if self.augment is not None and self.augment == Augment(views=self.augment.views) and self.augment.views == 1:
-            data["augment"] = None
+        if data["evaluate_every"] == 0:
+            ignored += ["keep"]  # there is just the last measurement
+        data["augment"] = None if self.augment is None else self.augment.identity()
         if self.steps == 0:
-            ignored += ["optimizer", "lr", "head_lr", "weight_decay", "momentum", "nesterov", "schedule", "warmup", "clip",
-                        "batch", "label_smoothing", "evaluate_every", "keep"]
+            ignored += ["optimizer", "lr", "head_lr", "weight_decay", "beta2", "momentum", "nesterov", "schedule", "warmup", "clip",
+                        "batch", "label_smoothing", "evaluate_every", "keep", "fitness"]
+            if self.augment is not None and self.score_views > 1:
+                data["augment"] = replace(self.augment, views=self.score_views, clean=True).identity()
+            else:
+                data["augment"] = None
+        ignored += ["score_views"] if data["augment"] is None else []
         return {name: value for name, value in data.items() if name not in ignored}
 
 
 _CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "schedule": ("constant", "cosine"),
-    "head_init": ("random", "zeros", "class_means"),
+    "head_init": ("random", "zeros", "class_means", "discriminant"),
     "keep": ("best", "last"),
     "fitness": ("validation", "training"),
 }
+_WHOLE = ("steps", "batch", "evaluate_every", "score_views")
 _BOUNDS: dict[str, tuple[float, float]] = {
-    "lr": (0, 100), "head_lr": (0, 1000), "weight_decay": (0, 100), "momentum": (0, 1), "warmup": (0, 1), "clip": (0, 1e9),
+    "lr": (0, 100), "head_lr": (0, 1000), "weight_decay": (0, 100), "beta2": (0, 1), "momentum": (0, 1), "warmup": (0, 1), "clip": (0, 1e9),
     "steps": (0, 10**9), "batch": (1, 10**7), "label_smoothing": (0, 0.999), "evaluate_every": (0, 10**9),
+    "score_views": (1, 1000),
 }
 
 
@@ -168,6 +207,14 @@ class Candidate:
             raise ConfigError(f"`sampler` must be 'joint' or 'proportional', found {self.sampler!r}.")
         if set(self.data) != set(self.paths):
             raise ConfigError(f"`data` must name the tasks {sorted(self.paths)}, found {sorted(self.data)}.")
+        drafts = self.drafts()
+        for task, path in self.paths.items():
+            for name, draft in path.drafts().items():
+                if drafts[name] != draft:
+                    raise PathError(
+                        f"drafts named {name!r} must be equal to be one module, and the path of task {task!r} holds "
+                        f"another one: rename one of them."
+                    )
 
     def drafts(self) -> dict[str, Draft]:
         """The drafts of all paths by name, in canonical order."""
@@ -182,9 +229,9 @@ class Candidate:
             "training": self.training.identity(),
             "data": dict(self.data),
             "run": self.run,
-            "order": self.order,
+            "order": self.order if self.training.steps else None,
             "repeat": self.repeat,
-            "sampler": self.sampler if len(self.paths) > 1 else None,
+            "sampler": self.sampler if len(self.paths) > 1 and self.training.steps else None,
             "optimizer_state": self.optimizer_state,
         })
 

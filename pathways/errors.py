@@ -37,3 +37,6 @@ class ForgettingError(PathwaysError):
     def __init__(self, message: str, differs: list[dict[str, str]]) -> None:
         super().__init__(message)
         self.differs = differs
+
+    def __reduce__(self) -> tuple[type[ForgettingError], tuple[str, list[dict[str, str]]]]:
+        return type(self), (str(self), self.differs)  # so that it survives the way from one process to another

@@ -102,7 +102,8 @@ class Path:
 
     Args:
         inputs: the port of each input.
-        steps: by name, each reading only inputs and steps that stand before it.
+        steps: by name, each reading only inputs and other steps; those that the output does not depend on are
+            left out.
         output: the name of the step whose value the path returns, usually the task's head.
 
     Raises:
@@ -125,6 +126,8 @@ class Path:
         object.__setattr__(self, "steps", FrozenDict(_in_order(self.inputs, self.steps)))
         if self.output not in self.steps:
             raise PathError(f"`output` must name a step of the path, one of {list(self.steps)}, found {self.output!r}.")
+        needed = set(self.canonical_order)
+        object.__setattr__(self, "steps", FrozenDict({n: step for n, step in self.steps.items() if n in needed}))
         self._check_drafts()
 
     def _check_drafts(self) -> None:
@@ -193,10 +196,13 @@ class Path:
                 shared = [position[r.name] for r in _with_parts(ref) if isinstance(r, Draft)]
                 return [ref.identity(), shared]
 
+            combine: Any = step.combine if isinstance(step.combine, str) else identity(step.combine)
+            if isinstance(combine, str) and len(step.modules) == 1:
+                combine = None  # one module's output is what it is, whatever joins it with nothing is called
             hashes[name] = content_hash({
                 "modules": [identity(m) for m in step.modules],
                 "deltas": [[d.host, identity(d.module)] for d in step.deltas],
-                "combine": step.combine if isinstance(step.combine, str) else identity(step.combine),
+                "combine": combine,
                 "reads": [hashes[read] for read in step.reads],
             })
         return FrozenDict(hashes)
@@ -231,6 +237,8 @@ class Path:
             except ValueError as error:
                 raise PathError(f"step {name!r}: {error}") from None
         if len(step.modules) > 1 and step.combine != "concat":
+            if outputs[0] is not None and outputs[0].integer:
+                raise PathError(f"step {name!r} cannot combine ids {outputs[0]} as numbers: embed them first.")
             for module, port in zip(step.modules[1:], outputs[1:], strict=True):
                 if port != outputs[0]:
                     raise PathError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -46,7 +47,7 @@ Target = Classes | Values
 
 @dataclass(frozen=True)
 class Affine:
-    """How a stored value becomes a module's input: `x * scale + shift`, a number each or one for each channel/feature.
+    """How a stored value becomes an input: `x * scale + shift`, a number each or one a channel or feature.
 
     It is kept with the champion, so that predictions treat new data as training data was treated.
     """
@@ -55,7 +56,7 @@ class Affine:
     shift: float | tuple[float, ...] = 0.0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Apply to a batch (B, ...); tuples run along axis 1 for images and signals, along the last axis otherwise."""
+        """Apply to a batch (B, ...); tuples run along axis 1 of images (four axes), else along the last."""
         x = x.to(torch.float32)
         if self.scale == 1.0 and self.shift == 0.0:
             return x
@@ -116,6 +117,8 @@ class Task:
             values when not given.
         transform: how each input's stored values become module inputs.
         source: where the data came from, for reports.
+        allow_duplicates: accept samples with equal inputs in two splits. By default they are refused as a
+            leak; data whose true samples repeat (few distinct inputs) says so here.
 
     Raises:
         DataError: a label out of range, a class without a training sample, NaN, a sample that stands in two
@@ -129,13 +132,15 @@ class Task:
     metric: Metric | str = ""
     transform: Mapping[str, Affine] = field(default_factory=dict)
     source: str = ""
+    allow_duplicates: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", FrozenDict(self.inputs))
         default = "accuracy" if isinstance(self.target, Classes) else "r2"
         metric = self.metric if isinstance(self.metric, Metric) else metric_named(self.metric or default)
         object.__setattr__(self, "metric", metric)
-        object.__setattr__(self, "transform", {name: self.transform.get(name, Affine()) for name in self.inputs})
+        transform = {name: self.transform.get(name, Affine()) for name in self.inputs}
+        object.__setattr__(self, "transform", transform)
         from .task_checks import check_task
 
         check_task(self)
@@ -143,12 +148,12 @@ class Task:
     @property
     def measured_by(self) -> Metric:
         """The metric, resolved."""
-        assert isinstance(self.metric, Metric)  # noqa: S101
+        assert isinstance(self.metric, Metric)
         return self.metric
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all that training and choosing depend on: ports, target, metric, transforms and the train and validation data."""
+        """A hash of what training and choosing depend on: ports, target, metric, transform, both splits."""
         return content_hash([self._head(), *(_split_hash(self.splits[s]) for s in ("train", "validation"))])
 
     @cached_property
@@ -166,7 +171,10 @@ class Task:
 
     def without_test(self) -> Task:
         """The task as trainers see it."""
-        return replace(self, splits={name: self.splits[name] for name in ("train", "validation")})
+        task = copy(self)  # not `replace`: what is left of checked splits needs no second check
+        task.__dict__.pop("test_fingerprint", None)
+        object.__setattr__(task, "splits", {name: self.splits[name] for name in ("train", "validation")})
+        return task
 
 
 def _split_hash(split: Split) -> str:

@@ -1,1 +1,13 @@
-"""See the modules of this package."""
+"""Conformance suites: inherit one in a test file, name what it is about, and its checks run.
+
+>>> import pathways.testing
+>>> pathways.testing.ModuleFamilySuite.__name__
+'ModuleFamilySuite'
+"""
+
+from .delta_family import DeltaFamilySuite
+from .module_family import ModuleFamilySuite
+from .strategy import StrategySuite
+from .task_source import TaskSourceSuite
+
+__all__ = ["DeltaFamilySuite", "ModuleFamilySuite", "StrategySuite", "TaskSourceSuite"]

@@ -1,0 +1,49 @@
+# `make quickstart`: install and run the main job. `make test`: lint, types, all tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One thread a process: two multi-threaded programs on few cores slow each other down many times over.
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+JOBS ?= 2
+
+.PHONY: quickstart test lint types install dev root clean
+
+quickstart: install
+	$(BIN)/pathways run experiments/quickstart.yaml --out runs/quickstart
+
+install: $(VENV)/installed
+
+dev: $(VENV)/installed-dev
+
+test: lint types
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: dev
+	$(BIN)/ruff check .
+
+# The folders are mapped into one import name, which mypy only sees in an installed copy.
+types: dev
+	@rm -rf build/types build/lib
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --target build/types . 2>&1 | grep -v -e WARNING -e notice || true
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p pathways
+
+# Rebuilds the root path that ships with the package, from scratch.
+root: install
+	$(BIN)/pathways run experiments/root-omniglot.yaml --out runs/root-omniglot
+	$(BIN)/pathways export runs/root-omniglot omniglot/background --format root --out pathways/roots/omniglot
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dashboard]' setuptools
+	@touch $@
+
+clean:
+	rm -rf build runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,206 @@
+"""Controls: what a search is compared with, through the same protocol, trainer and ledger.
+
+Each trains one architecture, the root's, in one way, `repeats` times, and keeps the repeat of the best
+validation quality. `pathnet_controls` holds those that stand beside PathNet.
+
+Reference: `fine-tune-all` and `head-only` are baselines of Gesmundo & Dean 2022, muNet, arXiv 2205.10937, section 4
+(there with frozen bottom layers); `fine-tune` and `joint` are the lower and the upper bound of van de Ven & Tolias
+2019, arXiv 1904.07734, there called none and offline; `independent` is one expert for each task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from pathways.candidate import Candidate, Result, Training
+from pathways.errors import ConfigError
+from pathways.modules import Frozen, Warm
+from pathways.path import Path
+from pathways.strategy import View, Winner
+
+from .paths import fresh, on_trunk_of, require_root, warm, with_head, without_head
+from .settings import as_training, settings_json, whole_number
+
+
+@dataclass(frozen=True)
+class Control:
+    """What all controls share.
+
+    Args:
+        name: the name in ledgers and tables.
+        training: hyperparameters and budget, or plain data for them; `None` takes the run's.
+        steps: optimizer steps in place of those of `training`.
+        repeats: how many times it is trained, each with other random weights and noise.
+    """
+
+    name: str = "control"
+    training: Any = None
+    steps: int | None = None
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "training", as_training(self.training))
+        if self.steps is not None:
+            whole_number("steps", self.steps, 0)
+        whole_number("repeats", self.repeats, 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as plain data."""
+        return settings_json(self)
+
+    def search(
+        self, view: View, paths: Mapping[str, Path], finish: Callable[[Winner], Winner] = lambda w: w
+    ) -> OneAsk:
+        """The search that trains `paths`, by task, `repeats` times."""
+        training: Training = self.training or view.training
+        if self.steps is not None:
+            training = replace(training, steps=self.steps)
+        parents = ["root"] if any(_builds_on_blobs(path) for path in paths.values()) else []
+        data = {task.name: task.fingerprint for task in view.tasks}
+        labels = {"strategy": self.name, "generation": 0, "parents": parents, "mutations": []}
+        candidates = [
+            Candidate(paths, training, data, run=view.run, repeat=repeat, labels={**labels, "number": repeat})
+            for repeat in range(self.repeats)
+        ]
+        return OneAsk(candidates, finish)
+
+
+@dataclass(frozen=True)
+class Independent(Control):
+    """The root's architecture from scratch, for each task alone."""
+
+    name: str = "independent"
+
+    def begin(self, view: View) -> OneAsk:
+        """Start the search for one task."""
+        return self.search(view, _alone(view, fresh(require_root(view.root, self.name))))
+
+
+@dataclass(frozen=True)
+class FineTuneAll(Control):
+    """A copy of the root, tuned whole for each task alone: the strongest simple way, and the largest."""
+
+    name: str = "fine-tune-all"
+
+    def begin(self, view: View) -> OneAsk:
+        """Start the search for one task."""
+        return self.search(view, _alone(view, warm(require_root(view.root, self.name))))
+
+
+@dataclass(frozen=True)
+class HeadOnly(Control):
+    """The frozen root with a new head for each task: the least that a task can cost."""
+
+    name: str = "head-only"
+
+    def begin(self, view: View) -> OneAsk:
+        """Start the search for one task.
+
+        Raises:
+            ConfigError: the root is not trained: its modules would have nothing to offer.
+        """
+        root = require_root(view.root, self.name)
+        sizes = root.costs(view.families).sizes
+        untrained = [name for name in root.drafts() if sizes[name]]
+        if untrained:
+            raise ConfigError(
+                f"`root` must be frozen for strategy `{self.name}`, found untrained modules {untrained}: "
+                f"name a trained root, or compare with `independent`."
+            )
+        return self.search(view, _alone(view, root))
+
+
+@dataclass(frozen=True)
+class FineTune(Control):
+    """One network trained on and on: each task starts from what the last one left, with a head of its own.
+
+    Earlier tasks keep their heads, behind a trunk that has moved on: this shows forgetting.
+    """
+
+    sequential: ClassVar[bool] = True  # tells `System.compare` to hand the memory of each search to the next
+
+    name: str = "fine-tune"
+
+    def begin(self, view: View) -> OneAsk:
+        """Start from the trunk of the last task (`view.memory`), or from the root."""
+        if view.memory is None:
+            trunk, earlier = require_root(view.root, self.name), {}
+        else:
+            trunk = Path.from_json(view.memory["trunk"])
+            earlier = {task: Path.from_json(path) for task, path in view.memory["paths"].items()}
+        return self.search(view, _alone(view, warm(trunk)), lambda winner: _remembered(winner, earlier))
+
+
+@dataclass(frozen=True)
+class Joint(Control):
+    """All tasks at once: one trunk, a head for each task.
+
+    Args:
+        scratch: whether the trunk starts from random weights even where the root is trained.
+    """
+
+    joint: ClassVar[bool] = True  # tells `System.compare` to begin one search for all tasks
+
+    name: str = "joint"
+    scratch: bool = False
+
+    def begin(self, view: View) -> OneAsk:
+        """Start the search for all tasks of `view`."""
+        root = require_root(view.root, self.name)
+        trunk = fresh(root) if self.scratch else warm(root)
+        return self.search(view, {
+            task.name: with_head(
+                trunk, task.target, f"head/{task.name}", inputs=task.inputs, families=view.families
+            )
+            for task in view.tasks
+        })
+
+
+class OneAsk:
+    """A search that asks once and keeps the best result."""
+
+    def __init__(self, candidates: Sequence[Candidate], finish: Callable[[Winner], Winner]) -> None:
+        self._waiting = list(candidates)
+        self._finish = finish
+        self._best: tuple[Candidate, Result] | None = None
+
+    def ask(self) -> list[Candidate]:
+        """All repeats, once."""
+        return list(self._waiting)
+
+    def tell(self, results: Sequence[tuple[Candidate, Result]]) -> None:
+        """Keep the result of the best quality; of equals the first."""
+        self._waiting = []
+        for candidate, result in results:
+            if result.ok and (self._best is None or result.quality > self._best[1].quality):
+                self._best = (candidate, result)
+
+    def best(self) -> Winner | None:
+        """The best repeat."""
+        if self._best is None:
+            return None
+        candidate, result = self._best
+        parents = tuple(candidate.labels["parents"])
+        return self._finish(Winner(candidate.trained_paths(result), candidate, result, parents))
+
+
+def _alone(view: View, trunk: Path) -> dict[str, Path]:
+    task = view.task
+    return {task.name: with_head(trunk, task.target, inputs=task.inputs, families=view.families)}
+
+
+def _builds_on_blobs(path: Path) -> bool:
+    return any(isinstance(ref, Frozen) or isinstance(ref.start, Warm) for ref in path.refs())
+
+
+def _remembered(winner: Winner, earlier: Mapping[str, Path]) -> Winner:
+    """The winner with the earlier tasks' paths on its trunk, and what the next task starts from."""
+    (path,) = winner.paths.values()
+    revised = {task: on_trunk_of(old, path) for task, old in earlier.items() if task not in winner.paths}
+    memory = {
+        "trunk": without_head(path).to_json(),
+        "paths": {task: p.to_json() for task, p in {**revised, **winner.paths}.items()},
+    }
+    return replace(winner, revised=revised, memory=memory)

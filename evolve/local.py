@@ -1,0 +1,268 @@
+"""The local engine: trainers in this process, or in worker processes of one thread each."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections import deque
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from pathlib import Path as FilePath
+from typing import Any
+
+from pathways.engine import Answer, Dispatch
+from pathways.errors import EngineError, PathwaysError
+from pathways.in_process import InProcess
+from pathways.modules import BUILT_IN, Families
+from pathways.task import Task
+from pathways.trainer.numerics import numerics
+
+
+class Local:
+    """Runs dispatches here (`workers=0`) or in N processes, each with one thread and its data loaded once.
+
+    Results do not depend on the number of workers. A worker that dies is replaced and its dispatch sent
+    again, up to `retries` times. Workers are started as `python -m pathways.evolve.worker`, so that a
+    script needs no `if __name__ == "__main__"` guard; they end when this process ends, however it does.
+
+    Args:
+        workers: processes; 0 trains in this process.
+        retries: how often a dispatch whose worker died is sent again.
+
+    Example:
+        >>> from pathways import evolve
+        >>> engine = evolve.Local(workers=2)
+        >>> engine.workers
+        2
+    """
+
+    def __init__(self, workers: int = 0, retries: int = 2) -> None:
+        if not isinstance(workers, int) or workers < 0:
+            raise EngineError(
+                f"`workers` must be a whole number of at least 0, found {workers!r}: 0 trains in this process."
+            )
+        self._count = workers
+        self.retries = retries
+        self._queue: deque[Dispatch] = deque()
+        self._tasks: dict[str, Task] = {}
+        self._pool: FilePath | None = None
+        self._families: Families = BUILT_IN
+        self._here = InProcess()
+        self._workers: list[_Worker] = []
+        self._tries: dict[int, int] = {}
+
+    @property
+    def workers(self) -> int:
+        """How many dispatches are trained at the same time."""
+        return max(1, self._count)
+
+    def __enter__(self) -> Local:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def open(self, pool: FilePath, families: Families = BUILT_IN) -> None:
+        """Make ready to train against the pool in that directory; opening another pool closes the first."""
+        if self._pool == pool and self._families is families:
+            self._settle()
+            return
+        self.close()
+        self._pool, self._families = pool, families
+        if self._count == 0:
+            self._here.open(pool, families)
+        else:
+            _importable(families)
+            self._workers = [_Worker(pool, families) for _ in range(self._count)]
+
+    def provide(self, task: Task) -> None:
+        """Make a task's training and validation data known; a worker gets it when it first needs it."""
+        self._tasks[task.fingerprint] = task.without_test()
+        if self._count == 0:
+            self._here.provide(task)
+
+    def submit(self, dispatch: Dispatch) -> None:
+        """Queue a dispatch."""
+        if self._pool is None:
+            raise EngineError("the engine must be opened before work is submitted: call `open(pool, families)`.")
+        if self._count == 0:
+            self._here.submit(dispatch)
+            return
+        self._queue.append(dispatch)
+        self._feed()
+
+    def next(self, timeout: float | None = None) -> Answer | None:
+        """The next finished dispatch; `None` where none finished in time or none is under way."""
+        if self._count == 0:
+            return self._here.next(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while any(worker.dispatch for worker in self._workers):
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready = wait([w.connection for w in self._workers if w.dispatch], left)
+            if not ready:
+                return None
+            for worker in [w for w in self._workers if w.connection in ready]:
+                answer = self._receive(worker)
+                self._feed()
+                if answer is not None:
+                    return answer
+        return None
+
+    def cancel(self, dispatch: int) -> bool:
+        """Drop a dispatch that has not started; whether it was dropped."""
+        if self._count == 0:
+            return self._here.cancel(dispatch)
+        waiting = [d for d in self._queue if d.id == dispatch]
+        for found in waiting:
+            self._queue.remove(found)
+        return bool(waiting)
+
+    def close(self) -> None:
+        """Stop the workers and wait until they are gone; what they were training is dropped."""
+        for worker in self._workers:
+            worker.stop()
+        self._workers = []
+        self._queue.clear()
+        self._tries.clear()
+        self._here.close()
+        self._pool = None
+
+    def pids(self) -> list[int]:
+        """The process ids of the workers."""
+        return [worker.process.pid for worker in self._workers]
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Drop what an interrupted search left queued, and wait for what is being trained; its answers are stale."""
+        self._queue.clear()
+        self._tries.clear()
+        if self._count == 0 and self._pool is not None:
+            self._here.open(self._pool, self._families)
+        for i, worker in enumerate(self._workers):
+            if worker.dispatch is not None:
+                try:
+                    worker.receive()
+                    worker.dispatch = None
+                except (EOFError, OSError, pickle.UnpicklingError):
+                    self._replace(i)
+
+    def _feed(self) -> None:
+        """Give each idle worker the next dispatch."""
+        for i in range(len(self._workers)):
+            if self._queue and self._workers[i].dispatch is None:
+                self._send(i, self._queue.popleft())
+
+    def _send(self, index: int, dispatch: Dispatch) -> None:
+        """Send a dispatch to a worker, or to its replacement where it died while it was idle."""
+        while True:
+            try:
+                self._workers[index].send(dispatch, self._tasks)
+                return
+            except OSError:
+                self._replace(index)
+                self._count_try(dispatch)
+
+    def _receive(self, worker: _Worker) -> Answer | None:
+        """The answer of a worker that has something to say; `None` where it died and its dispatch waits again."""
+        dispatch = worker.dispatch
+        assert dispatch is not None
+        try:
+            kind, payload = worker.receive()
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self._replace(self._workers.index(worker))
+            self._count_try(dispatch)
+            self._queue.appendleft(dispatch)
+            return None
+        worker.dispatch = None
+        self._tries.pop(dispatch.id, None)
+        if kind == "error":
+            raise payload
+        return Answer(dispatch, tuple(payload))
+
+    def _count_try(self, dispatch: Dispatch) -> None:
+        """Note that a worker died on a dispatch; an `EngineError` where that was once too often."""
+        tries = self._tries[dispatch.id] = self._tries.get(dispatch.id, 0) + 1
+        if tries > self.retries:
+            candidates = ", ".join(candidate.hash[:12] for candidate in dispatch.candidates)
+            raise EngineError(
+                f"a worker died {tries} times on the same dispatch (candidates {candidates}): "
+                f"look for lack of memory, or train with `workers=0` to see the error."
+            )
+
+    def _replace(self, index: int) -> None:
+        assert self._pool is not None
+        self._workers[index].stop()
+        self._workers[index] = _Worker(self._pool, self._families)
+
+
+class _Worker:
+    """One worker process, the connection to it, and what it is working on."""
+
+    def __init__(self, pool: FilePath, families: Families) -> None:
+        ours, theirs = Pipe()
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pathways.evolve.worker", str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            )
+        self.connection: Connection[Any, Any] = ours
+        self.dispatch: Dispatch | None = None
+        self.known: set[str] = set()
+        self._greeting: tuple[Any, ...] | None = (str(pool), sys.path, _importable(families), numerics())
+
+    def send(self, dispatch: Dispatch, tasks: dict[str, Task]) -> None:
+        """Send a dispatch, after the data that it needs and this worker has not seen."""
+        new = sorted({f for c in dispatch.candidates for f in c.data.values() if f in tasks} - self.known)
+        messages = [("task", _packed_task(tasks[fingerprint])) for fingerprint in new]
+        if self._greeting is not None:
+            messages.insert(0, ("open", pickle.dumps(self._greeting)))
+            self._greeting = None
+        self.known.update(new)
+        for message in [*messages, ("dispatch", pickle.dumps(dispatch))]:
+            self.connection.send(message)
+        self.dispatch = dispatch
+
+    def receive(self) -> tuple[str, Any]:
+        """The worker's next message: `results`, or `error` with an exception to raise here."""
+        kind, payload = self.connection.recv()
+        if kind == "error" and not isinstance(payload, PathwaysError):
+            payload = EngineError(f"a worker stopped with {payload}")
+        return kind, payload
+
+    def stop(self) -> None:
+        """End the process and wait for it."""
+        self.connection.close()
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _importable(families: Families) -> list[tuple[str, str]]:
+    """Where a worker finds the classes that are not built in: module and name."""
+    for cls in families.extra:
+        if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
+            place = "the script that runs" if cls.__module__ == "__main__" else "a function"
+            raise EngineError(
+                f"family class `{cls.__qualname__}` must be one that worker processes can import, found it in {place}: "
+                f"put it into a file of its own, or train with `workers=0`."
+            )
+    return [(cls.__module__, cls.__qualname__) for cls in families.extra]
+
+
+def _packed_task(task: Task) -> bytes:
+    # Plain pickle: the multiprocessing pickler would move tensors through shared memory, which a killed process leaks.
+    try:
+        return pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise EngineError(
+            f"task {task.name!r} must be one that can be sent to worker processes, found: {error}: "
+            f"define its metric's function in a file of its own, or train with `workers=0`."
+        ) from None

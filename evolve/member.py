@@ -1,0 +1,108 @@
+"""The members of a muNet population, and the seeds that a task's search begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pathways.candidate import Training
+from pathways.errors import ConfigError, PathError
+from pathways.modules import Frozen
+from pathways.path import Path
+from pathways.strategy import Champion, View
+
+from .paths import fit_inputs, without_head
+
+if TYPE_CHECKING:
+    from .munet import MuNet
+
+
+@dataclass(frozen=True)
+class Member:
+    """A path that may have children.
+
+    Args:
+        key: `root`, a champion's task, or the hash of the candidate that it came from.
+        trunk: headless; frozen references, or `Init` drafts for a root from scratch.
+        head: the trained head, or `None` for a seed, which has none for this task.
+        own: blobs that were trained for this task: copied and trained on in children.
+        training: its hyperparameters.
+        rates: its mutation rates, where they differ from the settings'.
+        adapter_dim: the width of adapters that its children insert.
+        score: for this task; of a seed that of its probe; `None` where it was not measured.
+        parents: champions, or `root`, that its modules come from.
+    """
+
+    key: str
+    trunk: Path
+    head: Frozen | None
+    own: frozenset[str]
+    training: Training
+    rates: Mapping[str, float]
+    adapter_dim: int
+    score: float | None = None
+    parents: tuple[str, ...] = ()
+
+
+def seeds_of(settings: MuNet, view: View) -> list[Member]:
+    """The paths that a task's search builds on: the root, then other tasks' champions, newest first.
+
+    Only those that read the task's inputs are seeds. An untrained root is one only while there is no
+    champion that is, unless the settings say `scratch`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    champions = list(_champions(settings, view))
+    root = [] if view.root is None else list(_seed(settings, view, "root", view.root, None))
+    if view.root is not None and view.root.drafts() and champions and not settings.scratch:
+        root = []
+    if seeds := [*root, *champions]:
+        return seeds
+    ports = ", ".join(f"{name}: {port}" for name, port in view.task.inputs.items())
+    raise ConfigError(
+        f"muNet needs a root or a champion that reads the inputs of task {view.task.name!r} ({ports}), found none: "
+        f"name a `root` that does."
+    )
+
+
+def inherited(member: Member, settings: MuNet) -> dict[str, Any]:
+    """What a champion leaves to the searches of later tasks, as plain data."""
+    return {
+        "rates": dict(member.rates),
+        "adapter_dim": member.adapter_dim,
+        "training": {name: getattr(member.training, name) for name in settings.space},
+        "score": member.score,
+    }
+
+
+def _champions(settings: MuNet, view: View) -> Iterator[Member]:
+    for champion in reversed(list(view.champions.values())):
+        if champion.task != view.task.name:
+            try:
+                trunk = without_head(champion.path)
+            except PathError:  # its head reads several steps: there is no one place for another head
+                continue
+            yield from _seed(settings, view, champion.task, trunk, champion)
+
+
+def _seed(settings: MuNet, view: View, key: str, trunk: Path, champion: Champion | None) -> Iterator[Member]:
+    """The seed, or nothing where the trunk cannot serve the task."""
+    try:
+        trunk = fit_inputs(trunk, view.task.inputs)
+    except PathError:
+        return
+    if "head" in trunk.steps:
+        return
+    extra: Mapping[str, Any] = {} if champion is None else champion.extra
+    training = settings.training or view.training
+    assert isinstance(training, Training)
+    if champion is not None:
+        known = extra.get("training", {})
+        training = replace(
+            training, **{name: known.get(name, getattr(champion.training, name)) for name in settings.space}
+        )
+    rates = extra.get("rates", {}) if settings.mutable_rates else {}
+    dim = extra.get("adapter_dim", settings.first_adapter_dim)
+    yield Member(key, trunk, None, frozenset(), training, rates, dim, None, (key,))

@@ -1,0 +1,150 @@
+"""muNet: evolve paths by cloning layers of what is there and sharing the rest frozen.
+
+Reference: Gesmundo & Dean 2022, "muNet: Evolving Pretrained Deep Neural Networks into Scalable Auto-tuning
+Multitask Systems", arXiv 2205.10937; inherited, mutable rates are those of its successors mu2Net
+(2205.12755) and mu3Net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pathways.candidate import Training
+from pathways.errors import ConfigError
+from pathways.modules import FrozenDict, ModuleSpec
+from pathways.strategy import View
+
+from .munet_search import MuNetSearch
+from .presets import MUNET_PRESETS, preset
+from .score import Score
+from .settings import as_spec, as_training, settings_json, whole_number
+
+ADAPTER = ModuleSpec("adapter", {"dim": 16})
+
+KINDS = ("clone", "adapter", "hyperparameter", "layers")
+
+SPACE: Mapping[str, Sequence[Any]] = FrozenDict({
+    "lr": (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1),
+    "warmup": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4),
+    "weight_decay": (0.0, 1e-4, 1e-3, 1e-2, 0.1),
+    "label_smoothing": (0.0, 0.05, 0.1, 0.2),
+})
+
+
+@dataclass(frozen=True)
+class MuNet:
+    """Evolves a path for each task from the root and from other tasks' champions.
+
+    At a task's start the root and the champions of other tasks are probed: everything frozen, a new head.
+    Then, for `generations`, `children` are made: the population is visited by falling score and a member is
+    accepted as parent with probability 0.5 ** (its children so far); where none is, the parent is any of
+    population, root and champions. The child shares its parent's frozen modules, trains copies of what its
+    parent trained for this task, and mutates. It lives only if its score beats its parent's, which for a root
+    or champion is that of its probe. At the end the best path is frozen.
+
+    Args:
+        generations: rounds of children for each task.
+        children: candidates of a round; a round's candidates are independent.
+        probes: how many parents are probed at a task's start, the root first, then champions, newest first;
+            `all` probes every one. Equal trunks are probed once; what is not probed may still be a parent.
+        rates: the first probability of each mutation, by name (`clone:block4`, `adapter:block1`, `lr`,
+            `adapter_dim`, `add-top`, `drop-top`) or by its kind (`clone`, `adapter`, `hyperparameter`,
+            `layers`); what is named neither way never happens.
+        mutable_rates: whether each rate is itself inherited and mutable, along 0.02 to 0.30; 0 stays 0.
+        size, compute: the score's factors, see `Score`.
+        space: lists of values of `Training` fields, each mutating one step at a time along its list.
+        adapter: the module that is inserted behind a layer; `None` never inserts one.
+        adapter_dims: its widths, a mutable hyperparameter of the path that later adapters get.
+        scratch: whether an untrained root (of `Init` drafts) competes for every task, or, where false, only
+            while no champion reads the task's inputs.
+        training: hyperparameters and budget of a first path; the run's where not given. Of a champion's,
+            only the fields in `space` are inherited.
+        probe_training: what of them is different for probes.
+
+    Raises:
+        ConfigError: a setting out of range; the message names it.
+
+    Example:
+        >>> MuNet(generations=2, children=4).name
+        'munet'
+        >>> MuNet.preset("munet-2022", generations=2).mutable_rates
+        False
+    """
+
+    generations: int = 4
+    children: int = 8
+    probes: int | str = "all"
+    rates: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 0.1))
+    mutable_rates: bool = True
+    size: float = 1.0
+    compute: float = 1.0
+    space: Mapping[str, Sequence[Any]] = SPACE
+    adapter: ModuleSpec | Mapping[str, Any] | None = ADAPTER
+    adapter_dims: Sequence[int] = (8, 16, 32, 64, 128)
+    scratch: bool = False
+    training: Training | Mapping[str, Any] | None = None
+    probe_training: Mapping[str, Any] = field(default_factory=dict)
+    name: str = field(default="munet", init=False)
+
+    def __post_init__(self) -> None:
+        whole_number("generations", self.generations, 0)
+        whole_number("children", self.children, 1)
+        if self.probes != "all" and (type(self.probes) is not int or self.probes < 1):
+            raise ConfigError(f"`probes` must be 'all' or a whole number of at least 1, found {self.probes!r}.")
+        object.__setattr__(self, "training", as_training(self.training))
+        if self.adapter is not None:
+            object.__setattr__(self, "adapter", as_spec(self.adapter))
+        if not self.adapter_dims:
+            raise ConfigError("`adapter_dims` must name at least one width, found none.")
+        for dim in self.adapter_dims:
+            whole_number("adapter_dims", dim, 1)
+        Score(self.size, self.compute)
+        self._check_training()
+        self._check_rates()
+
+    def _check_training(self) -> None:
+        known = Training.__dataclass_fields__
+        for name, values in self.space.items():
+            if name not in known or isinstance(values, str) or not values:
+                raise ConfigError(
+                    f"`space` must give non-empty lists for fields of `training`, found {name!r}: {values!r}."
+                )
+            for value in values:
+                replace(Training(), **{name: value})
+        if unknown := sorted(set(self.probe_training) - set(known)):
+            raise ConfigError(f"`probe_training` must name fields of `training`, found {unknown}.")
+        replace(Training(), **self.probe_training)
+
+    def _check_rates(self) -> None:
+        names = {*KINDS, *self.space, "adapter_dim", "add-top", "drop-top"}
+        for name, rate in self.rates.items():
+            if name not in names and name.split(":")[0] not in ("clone", "adapter"):
+                raise ConfigError(f"`rates` must name mutations or their kinds, such as {list(KINDS)}, found {name!r}.")
+            if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+                raise ConfigError(f"rate `{name}` must be a probability, found {rate!r}.")
+
+    @property
+    def first_adapter_dim(self) -> int:
+        """The width of the adapters of paths that inherit none."""
+        assert self.adapter is None or isinstance(self.adapter, ModuleSpec)
+        return int(self.adapter.config.get("dim", self.adapter_dims[0]) if self.adapter else self.adapter_dims[0])
+
+    def adapter_spec(self, dim: int) -> ModuleSpec:
+        """The adapter of that width."""
+        assert isinstance(self.adapter, ModuleSpec)
+        return replace(self.adapter, config={**self.adapter.config, "dim": dim})
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> MuNet:
+        """The settings of a published system, such as `munet-2022`, with changes."""
+        return cls(**{**preset(name, MUNET_PRESETS), **changes})
+
+    def begin(self, view: View) -> MuNetSearch:
+        """Start a search for one task."""
+        return MuNetSearch(self, view)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as plain data."""
+        return {key: value for key, value in settings_json(self).items() if key != "name"}

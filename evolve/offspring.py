@@ -1,0 +1,151 @@
+"""muNet's mutations of a parent: which happen, how often, and the child that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pathways.candidate import Training
+from pathways.modules import Families, Frozen, Warm
+from pathways.path import Path
+
+from .member import Member
+from .mutations import add_adapter, add_top, clone, drop_top, step_along
+from .outline import blocks, is_adapter, layers
+
+if TYPE_CHECKING:
+    from .munet import MuNet
+
+RATES = tuple(round(0.02 * i, 2) for i in range(1, 16))  # 0.02 .. 0.30, the published list of mutation rates
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child before it is trained.
+
+    Args:
+        parent: whom it must beat.
+        member: the parent with the child's hyperparameters, rates and lineage.
+        trunk: headless; drafts are what will be trained.
+        mutations: what differs from the parent, in words.
+    """
+
+    parent: Member
+    member: Member
+    trunk: Path
+    mutations: tuple[str, ...]
+
+
+def make_child(
+    parent: Member, settings: MuNet, models: Sequence[Member], families: Families, rng: np.random.Generator
+) -> Child:
+    """A child that differs from its parent in at least one mutation of path or training, where the rates allow any.
+
+    Args:
+        parent: shared where frozen, copied where it was trained for this task.
+        settings: lists, rates and the adapter.
+        models: root and champions, whose layers may be put back on top.
+        families: the families that specs may name.
+        rng: where the draws come from.
+    """
+    for _ in range(_TRIES):
+        child, changed = _mutated(parent, settings, models, families, rng)
+        if changed:
+            break
+    return child
+
+
+class _Rates:
+    """The chances of one child's mutations; each is inherited, and moves along `RATES` as often as it says itself."""
+
+    def __init__(self, parent: Member, settings: MuNet, rng: np.random.Generator) -> None:
+        self.settings, self.rng, self.values = settings, rng, dict(parent.rates)
+
+    def happens(self, name: str, kind: str) -> bool:
+        """Draw whether the mutation `name` happens."""
+        first = self.settings.rates
+        rate = self.values.get(name, first.get(name, first.get(kind, 0.0)))
+        if self.settings.mutable_rates and rate > 0:
+            if self.rng.random() < rate:
+                rate = step_along(RATES, rate, self.direction())
+            self.values[name] = rate
+        return bool(self.rng.random() < rate)
+
+    def direction(self) -> int:
+        """Up or down, evenly."""
+        return int(self.rng.choice([-1, 1]))
+
+
+def _mutated(
+    parent: Member, settings: MuNet, models: Sequence[Member], families: Families, rng: np.random.Generator
+) -> tuple[Child, bool]:
+    rates = _Rates(parent, settings, rng)
+    training, words = _training(parent.training, settings, rates)
+    dim, noted = parent.adapter_dim, list[str]()
+    if settings.adapter is not None and rates.happens("adapter_dim", "hyperparameter"):
+        dim = step_along(settings.adapter_dims, dim, rates.direction())
+        noted = [f"adapter_dim {parent.adapter_dim} -> {dim}"] if dim != parent.adapter_dim else []
+    trunk, more = _height(parent.trunk, models, rates, families)
+    words += more
+    trunk = _train_own(trunk, parent.own)
+    for step in blocks(trunk, families):
+        adapter = is_adapter(step, trunk)
+        if any(isinstance(ref, Frozen) for ref in trunk.steps[step].refs()) and rates.happens(f"clone:{step}", "clone"):
+            trunk = clone(trunk, step)
+            words.append(f"clone {step}")
+        if not adapter and settings.adapter is not None and rates.happens(f"adapter:{step}", "adapter"):
+            longer = add_adapter(trunk, step, settings.adapter_spec(dim), families)
+            if longer is not None:
+                trunk = longer
+                words.append(f"adapter {dim} after {step}")
+    member = replace(
+        parent, training=training, rates=rates.values, adapter_dim=dim,
+        parents=_lineage(parent, trunk, models),
+    )
+    return Child(parent, member, trunk, (*words, *noted)), bool(words)
+
+
+def _training(training: Training, settings: MuNet, rates: _Rates) -> tuple[Training, list[str]]:
+    """Each listed hyperparameter moves one step on its list, or stays."""
+    words = []
+    for name, values in settings.space.items():
+        if rates.happens(name, "hyperparameter"):
+            before = getattr(training, name)
+            value = step_along(values, before, rates.direction())
+            if value != before:
+                words.append(f"{name} {before} -> {value}")
+                training = replace(training, **{name: value})
+    return training, words
+
+
+def _height(
+    trunk: Path, models: Sequence[Member], rates: _Rates, families: Families
+) -> tuple[Path, list[str]]:
+    """One layer less or more on top, or as it was."""
+    if rates.happens("drop-top", "layers") and (shorter := drop_top(trunk, families)) is not None:
+        return shorter, [f"drop {layers(trunk, families)[-1]}"]
+    if rates.happens("add-top", "layers"):
+        longer = add_top(trunk, [model.trunk for model in models], families)
+        if longer is not None:
+            return longer, [f"add {longer.output}"]
+    return trunk, []
+
+
+def _train_own(trunk: Path, own: frozenset[str]) -> Path:
+    """What the parent trained for this task is copied and trained on."""
+    for step in trunk.canonical_order:
+        if any(isinstance(ref, Frozen) and ref.id in own for ref in trunk.steps[step].refs()):
+            trunk = clone(trunk, step, only=own)
+    return trunk
+
+
+def _lineage(parent: Member, trunk: Path, models: Sequence[Member]) -> tuple[str, ...]:
+    """The parent's lineage, and the models that layers were taken from."""
+    copied = {draft.start.blob for draft in trunk.drafts().values() if isinstance(draft.start, Warm)}
+    new = {*trunk.frozen(), *copied} - set(parent.trunk.frozen())
+    givers = {next(model.key for model in models if blob in model.trunk.frozen()) for blob in new}
+    return tuple(dict.fromkeys([*parent.parents, *sorted(givers)]))

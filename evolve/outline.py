@@ -1,0 +1,68 @@
+"""What mutations see of a headless path: its layers, their adapters, and the chain that they form."""
+
+from __future__ import annotations
+
+from pathways.modules import BUILT_IN, Families, facts
+from pathways.path import Path
+
+_SUFFIX = ".adapter"
+
+
+def adapter_of(step: str) -> str:
+    """The name of the adapter step behind a layer.
+
+    >>> adapter_of("block1")
+    'block1.adapter'
+    """
+    return step + _SUFFIX
+
+
+def is_adapter(name: str, path: Path) -> bool:
+    """Whether a step is the adapter of another step of the path."""
+    return name.endswith(_SUFFIX) and name.removesuffix(_SUFFIX) in path.steps
+
+
+def blocks(trunk: Path, families: Families = BUILT_IN) -> list[str]:
+    """The steps of a path that have weights, adapters among them, in order."""
+    return [name for name in trunk.canonical_order if _has_weights(trunk, name, families)]
+
+
+def layers(trunk: Path, families: Families = BUILT_IN) -> list[str]:
+    """The steps with weights on the chain from the input to the output, without adapters."""
+    weighty = set(blocks(trunk, families))
+    return [name for name in chain(trunk) if name in weighty and not is_adapter(name, trunk)]
+
+
+def chain(trunk: Path) -> list[str]:
+    """The steps from the input to the output along first reads."""
+    row: list[str] = []
+    name = trunk.output
+    while name in trunk.steps:
+        row.append(name)
+        if not trunk.steps[name].reads:
+            break
+        name = trunk.steps[name].reads[0]
+    return row[::-1]
+
+
+def up_to(trunk: Path, output: str) -> Path:
+    """The path that ends in an earlier step, without the steps that it does not need."""
+    kept = Path(trunk.inputs, trunk.steps, output)
+    return Path(trunk.inputs, {name: trunk.steps[name] for name in trunk.steps if name in kept.canonical_order}, output)
+
+
+def bare_top(trunk: Path, families: Families = BUILT_IN) -> Path:
+    """The path up to its last step with weights, without the weightless steps behind it."""
+    weighty = set(blocks(trunk, families))
+    return up_to(trunk, [name for name in chain(trunk) if name in weighty][-1])
+
+
+def reads_input(path: Path) -> bool:
+    """Whether the output depends on an input at all."""
+    return any(read in path.inputs for name in path.canonical_order for read in path.steps[name].reads)
+
+
+def _has_weights(path: Path, step: str, families: Families) -> bool:
+    ports = path.ports(families)
+    reads = tuple(ports[read] for read in path.steps[step].reads)
+    return any(facts(module.spec, reads, families=families).parameters for module in path.steps[step].modules)

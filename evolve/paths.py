@@ -1,0 +1,191 @@
+"""From headless paths to a task's path: heads, fresh copies, warm copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from pathways.errors import ConfigError, PathError
+from pathways.modules import (
+    BUILT_IN,
+    Draft,
+    Families,
+    Frozen,
+    Image,
+    Init,
+    ModuleRef,
+    ModuleSpec,
+    Port,
+    Start,
+    Vector,
+    Warm,
+)
+from pathways.path import Path, Step
+from pathways.task import Classes, Target
+
+
+def head_spec(target: Target) -> ModuleSpec:
+    """The head of a task: a classifier for classes, a regressor for values.
+
+    >>> head_spec(Classes(3)).family
+    'classifier'
+    """
+    if isinstance(target, Classes):
+        return ModuleSpec("classifier", {"classes": target.n})
+    return ModuleSpec("regressor", {"values": target.n})
+
+
+def to_vector(port: Port) -> ModuleSpec | None:
+    """The weightless module that makes `port` a vector: `flatten` for images, `pool` for what has length."""
+    if isinstance(port, Vector):
+        return None
+    return ModuleSpec("flatten" if isinstance(port, Image) else "pool")
+
+
+def glue(name: str, spec: ModuleSpec) -> Draft:
+    """A weightless module as a draft; its seed is fixed, so that it is one blob in every task."""
+    return Draft(name, spec, Init(0))
+
+
+def with_head(
+    root: Path,
+    target: Target,
+    name: str = "head",
+    *,
+    start: Start = Init(),  # noqa: B008 - immutable
+    inputs: Mapping[str, Port] | None = None,
+    families: Families = BUILT_IN,
+) -> Path:
+    """Put a fresh head behind a headless path.
+
+    Args:
+        root: a headless path; its output step is what the head reads.
+        target: what the task predicts; decides the head.
+        name: of the head's draft. The step is called `head`.
+        start: of the head; by default random, from run, task and candidate.
+        inputs: the task's inputs, which the path is made to read (see `fit_inputs`).
+        families: the module families that specs may name.
+
+    Returns:
+        The path, with a `flatten` (images) or `pool` (tokens, signals) step before the head where the
+        root does not end in a vector.
+
+    Raises:
+        PathError: the inputs do not fit the root, or the root has a step called `head`.
+
+    Example:
+        >>> linear = Draft("linear", ModuleSpec("linear", {"dim": 8}))
+        >>> trunk = Path({"x": Vector(4)}, {"a": Step((linear,), ("x",))}, "a")
+        >>> list(with_head(trunk, Classes(2)).steps)
+        ['a', 'head']
+    """
+    if inputs is not None:
+        root = fit_inputs(root, inputs)
+    if "head" in root.steps:
+        raise PathError("`root` must be headless, found a step called 'head': take it off first.")
+    steps = dict(root.steps)
+    last = root.output
+    converter = to_vector(root.ports(families)[last])
+    if converter is not None:
+        steps[f"{last}.{converter.family}"] = Step((glue(f"{last}.{converter.family}", converter),), (last,))
+        last = f"{last}.{converter.family}"
+    steps["head"] = Step((Draft(name, head_spec(target), start),), (last,))
+    return Path(root.inputs, steps, "head")
+
+
+def fit_inputs(root: Path, inputs: Mapping[str, Port]) -> Path:
+    """`root` reading a task's inputs: of equal names and ports, or one input of equal port, which is renamed.
+
+    Raises:
+        PathError: they do not fit; the message names both sides.
+    """
+    if dict(root.inputs) == dict(inputs):
+        return root
+    if len(root.inputs) == len(inputs) == 1:
+        (old, old_port), (new, new_port) = *root.inputs.items(), *inputs.items()
+        if old_port == new_port and new not in root.steps:
+            renamed = {
+                name: replace(step, reads=tuple(new if read == old else read for read in step.reads))
+                for name, step in root.steps.items()
+            }
+            return Path({new: new_port}, renamed, root.output)
+    found = ", ".join(f"{name}: {port}" for name, port in inputs.items())
+    wanted = ", ".join(f"{name}: {port}" for name, port in root.inputs.items())
+    raise PathError(
+        f"the root reads ({wanted}) and the task has ({found}): use a root that was made for these inputs."
+    )
+
+
+def fresh(root: Path) -> Path:
+    """The architecture of `root`, each module a draft that starts from random weights.
+
+    A module that stands in several places stays one module.
+    """
+    return _drafted(root, lambda ref: Init())
+
+
+def warm(root: Path) -> Path:
+    """A trainable copy of `root`: frozen modules become drafts that start from their blobs; drafts stay."""
+    return _drafted(root, lambda ref: Warm(ref.id) if isinstance(ref, Frozen) else ref.start)
+
+
+def without_head(path: Path) -> Path:
+    """The path up to what its head reads.
+
+    Raises:
+        PathError: its output step does not read exactly one other step.
+    """
+    reads = path.steps[path.output].reads
+    if len(reads) != 1 or reads[0] not in path.steps:
+        raise PathError(
+            f"a headless path needs a step for its head to read, found {list(reads)} before {path.output!r}."
+        )
+    steps = {name: step for name, step in path.steps.items() if name != path.output}
+    return Path(path.inputs, steps, reads[0])
+
+
+def on_trunk_of(path: Path, trunk: Path) -> Path:
+    """The head of `path` behind the trunk of another path with the same inputs; both have their heads.
+
+    This is how a network that is trained on and on serves its earlier tasks: new trunk, old head.
+    """
+    steps = {name: step for name, step in trunk.steps.items() if name != trunk.output}
+    head = path.steps[path.output]
+    steps["head"] = replace(head, reads=trunk.steps[trunk.output].reads)
+    return fit_inputs(Path(trunk.inputs, steps, "head"), path.inputs)
+
+
+def require_root(root: Path | None, strategy: str) -> Path:
+    """`root`, or a `ConfigError` where there is none."""
+    if root is None:
+        raise ConfigError(
+            f"`root` must be a headless path for strategy `{strategy}`, found none: name a root or an "
+            f"architecture."
+        )
+    return root
+
+
+def _drafted(root: Path, start: Callable[[ModuleRef], Start]) -> Path:
+    names = _names(root)
+    return root.map_refs(lambda ref: Draft(names[_key(ref)], ref.spec, start(ref)))
+
+
+def _key(ref: ModuleRef) -> tuple[str, str]:
+    return ("frozen", ref.id) if isinstance(ref, Frozen) else ("draft", ref.name)
+
+
+def _names(root: Path) -> dict[tuple[str, str], str]:
+    """A readable, unique draft name for each module: its step's name, numbered where a step has several."""
+    names = {_key(draft): draft.name for draft in root.drafts_in_order()}
+    taken = set(names.values())
+    for step in root.canonical_order:
+        refs = list(root.steps[step].refs())
+        for number, ref in enumerate(refs):
+            if _key(ref) in names:
+                continue
+            name = step if len(refs) == 1 else f"{step}.{number}"
+            while name in taken:
+                name += "'"
+            names[_key(ref)] = name
+            taken.add(name)
+    return names

@@ -1,0 +1,101 @@
+"""A worker process: a trainer that takes dispatches from a connection until it closes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path as FilePath
+from typing import Any
+
+from pathways.errors import EngineError, PathwaysError
+from pathways.modules import Families
+from pathways.pool import Pool
+from pathways.trainer import Trainer, numerics
+
+
+def serve(connection: Connection[Any, Any]) -> None:
+    """Answer messages until the other side closes: `open`, `task`, `dispatch`.
+
+    Each dispatch gets one answer, `results` or `error`. What went wrong before it, so that it cannot be trained, is
+    its answer too.
+    """
+    trainer: Trainer | None = None
+    broken: PathwaysError | str = ""
+    while True:
+        try:
+            kind, packed = connection.recv()
+        except (EOFError, OSError):
+            return
+        answer: tuple[str, Any] = ("error", broken)
+        if not broken:
+            try:
+                payload = pickle.loads(packed)
+                if kind == "open":
+                    trainer = _open(*payload)
+                elif trainer is None:
+                    raise EngineError(f"a worker must be opened first, found {kind!r}.")
+                elif kind == "task":
+                    trainer.provide(payload)
+                else:
+                    answer = ("results", trainer.run(payload.candidates))
+            except Exception as error:
+                found = error if isinstance(error, PathwaysError) else traceback.format_exc(limit=8)
+                answer = ("error", found)
+                broken = "" if kind == "dispatch" else found
+        if kind == "dispatch":
+            try:
+                connection.send(answer)
+            except OSError:
+                return
+
+
+def _open(pool: str, path: list[str], families: list[tuple[str, str]], expected: dict[str, Any]) -> Trainer:
+    sys.path[:] = path
+    found = numerics()
+    if found != expected:
+        raise EngineError(
+            f"a worker must compute as the run does ({expected}), found {found}: install the same torch everywhere."
+        )
+    return Trainer(Pool(FilePath(pool)), Families([_imported(*family) for family in families]))
+
+
+def _imported(module: str, name: str) -> Any:
+    """A family's class, by the name under which the run's own process imported it."""
+    try:
+        found: Any = import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except Exception as error:
+        raise EngineError(
+            f"a worker must be able to import family class {module}.{name}, found {type(error).__name__}: {error}: "
+            f"put it into a file that can be imported."
+        ) from None
+    return found
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent has gone, even in the middle of training."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve the connection whose file descriptor is the first argument; the second is the parent's process id."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(int(sys.argv[2]),), daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+    serve(Connection(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Arguments that several commands share, and how they print."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def command(commands: Any, name: str, function: Any, help: str) -> argparse.ArgumentParser:
+    """Add a command: its name, what runs it, and what it does."""
+    sub: argparse.ArgumentParser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+    sub.set_defaults(command_function=function)
+    return sub
+
+
+def directory(sub: argparse.ArgumentParser) -> None:
+    """Take a run directory, and the module families its paths need."""
+    sub.add_argument("directory", type=Path, metavar="DIR", help="the run directory")
+    families(sub)
+
+
+def families(sub: argparse.ArgumentParser) -> None:
+    """Take module families that are not built in."""
+    sub.add_argument(
+        "--families",
+        action="append",
+        default=[],
+        metavar="PACKAGE:CLASS",
+        help="a module family of your own, importable by this name; may be repeated",
+    )
+
+
+def as_json(sub: argparse.ArgumentParser) -> None:
+    """Take `--json`."""
+    sub.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def given_families(names: list[str]) -> list[Any]:
+    """The classes that `--families` names.
+
+    Raises:
+        ConfigError: one cannot be imported.
+    """
+    from importlib import import_module
+
+    from pathways.errors import ConfigError
+
+    classes = []
+    for name in names:
+        package, _, cls = name.partition(":")
+        try:
+            classes.append(getattr(import_module(package), cls))
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(
+                f"`--families` must be PACKAGE:CLASS that can be imported, found {name!r}: {error}."
+            ) from None
+    return classes
+
+
+def opened(options: argparse.Namespace) -> Any:
+    """The system in the run directory of a command."""
+    from pathways.system import System
+
+    return System.open(options.directory, families=given_families(options.families))
+
+
+def print_json(data: Any) -> None:
+    """Print plain data on standard output, so that other programs can read it."""
+    json.dump(data, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
+    print()

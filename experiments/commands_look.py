@@ -1,0 +1,113 @@
+"""Commands that look at a run: `show`, `verify`, `graph`, `report` and `dashboard`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from .arguments import as_json, command, directory, opened, print_json
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    show = command(commands, "show", _show, "show what a run has learned, against its controls")
+    directory(show)
+    as_json(show)
+    verify = command(
+        commands, "verify", _verify, "prove that nothing was forgotten: hash all modules, replay all probes"
+    )
+    directory(verify)
+    as_json(verify)
+    graph = command(commands, "graph", _graph, "draw the graph of all paths")
+    directory(graph)
+    graph.add_argument("--format", choices=("svg", "png", "html", "graphml"), default="svg", help="svg when not given")
+    graph.add_argument(
+        "--out", type=Path, metavar="FILE", help="figures/graph.FORMAT in the run directory when not given"
+    )
+    report = command(commands, "report", _report, "write the report, one self-contained page")
+    directory(report)
+    dashboard = command(
+        commands, "dashboard", _dashboard, "write the Optuna view of the ledger, and say how to open it"
+    )
+    directory(dashboard)
+
+
+def _show(options: argparse.Namespace) -> int:
+    from pathways.summary import summarise
+    from pathways.summary_table import summary_text
+
+    with opened(options) as system:
+        summary = summarise(system)
+    if options.json:
+        print_json(summary)
+    else:
+        print(summary_text(summary))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from pathways.errors import ForgettingError
+
+    with opened(options) as system:
+        try:
+            report = system.verify().to_json()
+        except ForgettingError as error:
+            report = {
+                "ok": False,
+                "tasks": len(system.records),
+                "modules": None,
+                "bytes": None,
+                "bitwise": not system.numerics_differ(),
+                "differs": error.differs,
+            }
+        numerics = system.numerics_differ()
+    if options.json:
+        print_json(report)
+    else:
+        print(_verdict(report, numerics))
+    return 0 if report["ok"] else 1
+
+
+def _verdict(report: dict[str, Any], numerics: str) -> str:
+    from pathways.text import bytes_text
+
+    if not report["ok"]:
+        lines = [
+            f"{d['task']}: {(d['module'][:12] + ': ') if d['module'] else ''}{d['what']}" for d in report["differs"]
+        ]
+        return "\n".join(["what differs:", *(f"  {line}" for line in lines)])
+    how = "bit for bit" if report["bitwise"] else f"within the tolerance for other numerics ({numerics})"
+    return (
+        f"{report['tasks']} tasks, {report['modules']} modules, {bytes_text(report['bytes'])}: "
+        f"all hashes hold, all probes replay {how}"
+    )
+
+
+def _graph(options: argparse.Namespace) -> int:
+    from pathways.graph_draw import draw_graph
+    from pathways.report import graph_notes
+    from pathways.summary import summarise
+
+    with opened(options) as system:
+        out = options.out or system.directory / "figures" / f"graph.{options.format}"
+        print(draw_graph(system.graph(), out, options.format, graph_notes(summarise(system))))
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from pathways.report import write_report
+
+    with opened(options) as system:
+        print(write_report(system))
+    return 0
+
+
+def _dashboard(options: argparse.Namespace) -> int:
+    from pathways.dashboard import write_study
+
+    with opened(options) as system:
+        file = write_study(system.directory)
+    print(f"{file}\nopen it with: optuna-dashboard {shlex.quote(f'sqlite:///{file}')}")
+    return 0

@@ -1,0 +1,126 @@
+"""`pathways run` and `pathways resume`: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from .arguments import as_json, command, directory, families, given_families, print_json
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    run = command(
+        commands, "run", _run, "learn the tasks of a configuration one after another, and compare with its controls"
+    )
+    run.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file; the docs list what it may say")
+    run.add_argument("--out", type=Path, metavar="DIR", help="the run directory; runs/NAME when not given")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change a setting, such as strategy.munet.children=4; may be repeated",
+    )
+    run.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
+    families(run)
+    _how(run)
+    resume = command(commands, "resume", _resume, "go on where a run stopped")
+    directory(resume)
+    _how(resume)
+
+
+def _how(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--engine", metavar="KIND", help="where trainers run: local")
+    sub.add_argument("--workers", type=int, metavar="N", help="processes that train; 0 trains in this one")
+    sub.add_argument("--device", default="cpu", metavar="D", help="what trainers compute on: cpu")
+    sub.add_argument("--data", type=Path, metavar="DIR", help="the folder of external data sets; else PATHWAYS_DATA")
+    sub.add_argument("--quiet", action="store_true", help="no progress line")
+    as_json(sub)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from .config import read_config, resolved
+    from .runner import existing, load_tasks, make_system, with_fingerprints
+
+    config = _engine(read_config(options.config, options.overrides), options)
+    out = options.out or Path("runs") / config.name
+    tasks = load_tasks(config, str(options.config), options.data)
+    config = with_fingerprints(config, tasks, str(options.config))
+    if options.dry_run:
+        return _plan(config, tasks, out, options.json)
+    extra = given_families(options.families)
+    system = existing(out, config, extra) or make_system(out, config, tasks, extra)
+    if not options.json:
+        print(
+            f"{resolved(config)['name']}: {len(tasks)} tasks, {config.strategy.name}, run directory {out}",
+            file=sys.stderr,
+        )
+    return _go(system, config, tasks, options)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from .config import config_from
+    from .runner import load_tasks, stored_config, with_fingerprints
+
+    file = options.directory / "config.yaml"
+    config = _engine(config_from(stored_config(options.directory), str(file)), options)
+    tasks = load_tasks(config, str(file), options.data)
+    config = with_fingerprints(config, tasks, str(file))
+    from .arguments import opened
+
+    return _go(opened(options), config, tasks, options)
+
+
+def _engine(config: Any, options: argparse.Namespace) -> Any:
+    """The configuration with the engine that the command line asks for."""
+    from dataclasses import replace
+
+    from pathways.errors import ConfigError
+
+    if options.device != "cpu":
+        raise ConfigError(
+            f"`--device` must be 'cpu', found {options.device!r}: no trainer here computes on anything else."
+        )
+    changes = {
+        key: value for key, value in (("kind", options.engine), ("workers", options.workers)) if value is not None
+    }
+    try:
+        return replace(config, engine=replace(config.engine, **changes))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _plan(config: Any, tasks: Any, out: Path, json: bool) -> int:
+    from .plan import plan, plan_text
+
+    expected = plan(config, tasks)
+    if json:
+        print_json({**expected, "run": str(out)})
+    else:
+        print(plan_text(expected))
+    return 0
+
+
+def _go(system: Any, config: Any, tasks: Any, options: argparse.Namespace) -> int:
+    from pathways.progress import ProgressLine
+    from pathways.report import write_report
+    from pathways.summary import summarise
+    from pathways.summary_table import summary_text
+
+    from .runner import carry_out
+
+    options.running = system.directory
+    with system, ProgressLine(sys.stderr, enabled=not options.quiet) as line:
+        carry_out(system, config, tasks, line)
+        line.close()
+        report = write_report(system)
+        summary = summarise(system)
+    if options.json:
+        print_json(summary)
+    else:
+        print(f"{summary_text(summary)}\n\nrun     {system.directory}\nreport  {report}")
+    return 0

@@ -1,0 +1,208 @@
+"""The configuration of a run: what a YAML file may say, read strictly into frozen dataclasses.
+
+```yaml
+name: letters
+seed: 0
+root: omniglot                 # a root that ships with the package, null, or {architecture: [modules]}
+tasks:                         # each a source of `pathways.data` with its arguments, in the order of learning
+  - source: omniglot
+    alphabets: [Greek, Hebrew]
+training: {steps: 400, lr: 3e-3, augment: {rotate: 10, views: 8}}
+strategy:
+  munet: {generations: 4}
+controls: [fine-tune-all, {independent: {steps: 1000}}]
+engine: {workers: 2}
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path as FilePath
+from typing import Any
+
+from pathways.candidate import Training
+from pathways.modules import ModuleSpec
+
+from .overrides import with_overrides
+from .strict import Place, build, changed, made, plain
+from .tables import ENGINES, STRATEGIES, resolve
+from .yaml_file import read_yaml
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of `pathways.data` and its arguments; it may yield many tasks."""
+
+    source: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root that starts from scratch: a chain of modules, each reading the one before.
+
+    Args:
+        architecture: the chain; the first module reads the tasks' input.
+    """
+
+    architecture: tuple[ModuleSpec, ...]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A strategy under the name it has in configurations."""
+
+    name: str
+    strategy: Any
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Where trainers run.
+
+    Args:
+        kind: a name of `tables.ENGINES`.
+        workers: processes that train at the same time; 0 trains in the process of the run itself.
+        dispatch: candidates that are sent to a worker and committed at once; part of the run's identity.
+    """
+
+    kind: str = "local"
+    workers: int = 0
+    dispatch: int = 1
+
+    def __post_init__(self) -> None:
+        resolve_name(ENGINES, self.kind, "`kind`")
+        for name, low in (("workers", 0), ("dispatch", 1)):
+            if getattr(self, name) < low:
+                raise ValueError(f"`{name}` must be at least {low}, found {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All of a run.
+
+    Args:
+        name: the run's name; its directory is `runs/<name>` unless said otherwise.
+        tasks: where the tasks come from, in the order in which they are learned.
+        strategy: what searches for each task's path.
+        controls: what it is compared with, under the same budget accounting.
+        seed: of everything random.
+        root: a shipped root's name, a chain from scratch, or `None`.
+        training: the hyperparameters and budget that strategies start from.
+        engine: where trainers run.
+        fingerprints: of each task's data, by name, where known: a run refuses other data.
+    """
+
+    name: str
+    tasks: tuple[Source, ...]
+    strategy: Named
+    controls: tuple[Named, ...] = ()
+    seed: int = 0
+    root: str | Root | None = None
+    training: Training = field(default_factory=Training)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_config(file: FilePath, overrides: Iterable[str] = ()) -> Config:
+    """The configuration in a YAML file, with `KEY=VALUE` overrides.
+
+    Raises:
+        ConfigError: one sentence with file, key, rule, found value and the nearest valid name.
+    """
+    return config_from(with_overrides(read_yaml(file), overrides, str(file)), str(file))
+
+
+def config_from(data: Any, file: str) -> Config:
+    """The configuration that plain data describes; `file` says in errors where it came from."""
+    place = Place(file)
+    if not isinstance(data, Mapping):
+        raise place.error(f"must hold a mapping with {[f.name for f in fields(Config)]}, found {data!r:.80}.")
+    easy = {key: item for key, item in data.items() if key not in ("tasks", "strategy", "controls")}
+    values = changed(Config, easy, place, {})
+    _check_name(values.get("name"), place)
+    training = values.get("training", Training())
+    for key in ("tasks", "strategy"):
+        if key not in data:
+            raise place.error(f"must have `{key}`: add it.")
+    values["tasks"] = _tasks(data["tasks"], place / "tasks")
+    values["strategy"] = _named(data["strategy"], place / "strategy", training)
+    values["controls"] = _controls(data.get("controls"), place / "controls", training)
+    return made(lambda: Config(**values), place)
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """The configuration as plain data with nothing left to defaults; `config_from` reads it back."""
+    root = config.root if isinstance(config.root, str) or config.root is None else plain(config.root)
+    return {
+        "name": config.name,
+        "seed": config.seed,
+        "root": root,
+        "tasks": [{"source": s.source, **plain(s.arguments)} for s in config.tasks],
+        "training": plain(config.training),
+        "strategy": {config.strategy.name: plain(config.strategy.strategy)},
+        "controls": [{control.name: plain(control.strategy)} for control in config.controls],
+        "engine": plain(config.engine),
+        "fingerprints": dict(config.fingerprints),
+    }
+
+
+def resolve_name(table: Mapping[str, str], name: str, where: str) -> None:
+    """Check that `name` is in `table` without importing what it stands for."""
+    if name not in table:
+        resolve(table, name, where)
+
+
+def _check_name(name: Any, place: Place) -> None:
+    if name is None:
+        raise place.error("must have `name`: add it.")
+    if not name or "/" in name or "\\" in name or name.startswith(".") or not name.isprintable():
+        raise (place / "name").error(f"must be usable as the name of a directory, found {name!r}.")
+
+
+def _tasks(data: Any, place: Place) -> tuple[Source, ...]:
+    if not isinstance(data, list) or not data:
+        raise place.error(f"must be a list of at least one source, found {data!r:.80}.")
+    sources = []
+    for i, item in enumerate(data):
+        if isinstance(item, str):
+            item = {"source": item}
+        if not isinstance(item, Mapping) or not isinstance(item.get("source"), str):
+            raise (place / i).error(f"must be a mapping with `source` and its arguments, found {item!r:.80}.")
+        sources.append(Source(item["source"], {key: value for key, value in item.items() if key != "source"}))
+    return tuple(sources)
+
+
+def _named(data: Any, place: Place, training: Training) -> Named:
+    """A strategy from its name, or from a mapping of its name to its settings, `preset` among them."""
+    if isinstance(data, str):
+        data = {data: {}}
+    if not isinstance(data, Mapping) or len(data) != 1:
+        raise place.error(f"must be a name or one name with its settings, found {data!r:.80}.")
+    [(name, settings)] = data.items()
+    cls = resolve(STRATEGIES, name, str(place))
+    place = place / name
+    base: dict[type, Any] = {Training: training}
+    settings = {} if settings is None else settings
+    if not isinstance(settings, Mapping) or "preset" not in settings:
+        return Named(name, build(cls, settings, place, base))
+    if not hasattr(cls, "preset"):
+        raise (place / "preset").error(f"is not a setting: `{name}` has no presets.")
+    rest = {key: value for key, value in settings.items() if key != "preset"}
+    changes = changed(cls, rest, place, base)
+    return Named(name, made(lambda: cls.preset(settings["preset"], **changes), place / "preset"))
+
+
+def _controls(data: Any, place: Place, training: Training) -> tuple[Named, ...]:
+    if data is None:
+        return ()
+    if not isinstance(data, list):
+        raise place.error(f"must be a list of names, each with its settings or without, found {data!r:.80}.")
+    controls = tuple(_named(item, place / i, training) for i, item in enumerate(data))
+    names = [control.strategy.name for control in controls]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise (place / i).error(f"must be another control than those before it, found {name!r} again.")
+    return controls

@@ -1,0 +1,152 @@
+"""What a run would take, said before it begins: candidates, optimizer steps, time and disk, from formulas."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from pathways.create import install_root
+from pathways.evolve.paths import with_head
+from pathways.modules import BUILT_IN
+from pathways.path import Path
+from pathways.summary_table import aligned
+from pathways.task import Task
+from pathways.text import bytes_text, seconds_text
+
+from .config import Config
+from .runner import make_root
+
+LEDGER_BYTES = 8_000  # of one candidate's record: path, hyperparameters, measures and curve as JSON
+
+
+def plan(config: Config, tasks: Sequence[Task]) -> dict[str, Any]:
+    """What each side of a run would take, at most.
+
+    Time assumes that every candidate trains all its modules, that a backward pass is twice a forward pass, and
+    that all runs at the speed of a small convolution, which is measured here.
+
+    Returns:
+        `sides`: by name, `candidates`, `steps` and `seconds` (`None` where no root says what a path costs);
+        `candidates, steps, seconds, workers`; `disk` in bytes once finished, `disk_peak` while a task is learned.
+    """
+    models = _models(config, tasks)
+    rate = measured_rate()
+    sides = {config.strategy.name: _side(config.strategy.strategy, config, models, rate)}
+    sides |= {c.strategy.name: _side(c.strategy, config, models, rate) for c in config.controls}
+    total = {key: sum(side[key] for side in sides.values()) for key in ("candidates", "steps")}
+    timed = all(side["seconds"] is not None for side in sides.values())
+    workers = max(1, config.engine.workers)
+    largest = max(model["parameters"] for model in models)
+    most = _searches(config.strategy.strategy, len(tasks) - 1)[1]
+    kept = sum(model["parameters"] for model in models) + models[0]["root"]
+    ledger = LEDGER_BYTES * total["candidates"]
+    return {
+        "tasks": len(tasks),
+        "sides": sides,
+        **total,
+        "seconds": sum(side["seconds"] for side in sides.values()) / workers if timed else None,
+        "workers": workers,
+        "flops_per_second": rate,
+        "disk": 4 * kept + ledger,
+        "disk_peak": 4 * (kept + most * largest) + ledger,
+    }
+
+
+def plan_text(expected: Mapping[str, Any]) -> str:
+    """The plan as a table."""
+    rows = [
+        [name, str(side["candidates"]), f"{side['steps']:,}", _about(side["seconds"])]
+        for name, side in expected["sides"].items()
+    ]
+    table = aligned(["side", "candidates at most", "optimizer steps", "CPU"], rows, left=(0,))
+    rate = expected["flops_per_second"] / 1e9
+    return (
+        f"{expected['tasks']} tasks\n\n{table}\n\n"
+        f"time   {_about(expected['seconds'])} with {expected['workers']} trainer(s) at {rate:.0f} GFLOP/s each, "
+        f"if every candidate trained all its modules\n"
+        f"disk   {bytes_text(expected['disk'])} when finished, at most {bytes_text(expected['disk_peak'])} on the way"
+    )
+
+
+def measured_rate(repeats: int = 4) -> float:
+    """Floating-point operations a second of one thread that trains a small convolution, the best of a few tries."""
+    from pathways.trainer.numerics import one_thread
+
+    size, channels, batch = 14, 32, 64
+    images = torch.ones(batch, channels, size, size)
+    weight = torch.ones(channels, channels, 3, 3, requires_grad=True)
+    seconds = []
+    with one_thread():
+        for _ in range(repeats):
+            began = time.perf_counter()
+            torch.nn.functional.conv2d(images, weight, padding=1).sum().backward()
+            seconds.append(time.perf_counter() - began)
+    # Forward, and backward to the weight: the images need no gradient.
+    return 2 * (2 * batch * size**2 * channels**2 * 9) / min(seconds)
+
+
+def _about(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"about {seconds_text(seconds)}"
+
+
+def _models(config: Config, tasks: Sequence[Task]) -> list[dict[str, Any]]:
+    """Parameters and FLOPs of the root with each task's head; zeros where there is no root to ask."""
+    root = make_root(config, tasks, BUILT_IN)
+    if isinstance(root, str):
+        root = _shipped(root)
+    models = []
+    for task in tasks:
+        costs = with_head(root, task.target, inputs=task.inputs).costs() if root is not None else None
+        models.append(
+            {
+                "parameters": costs.parameters if costs else 0,
+                "flops": costs.flops if costs else None,
+                "root": root.costs().parameters if root is not None else 0,
+            }
+        )
+    return models
+
+
+def _shipped(name: str) -> Path:
+    import tempfile
+
+    from pathways.pool import Pool
+
+    with tempfile.TemporaryDirectory() as folder:
+        return install_root(name, Pool(folder))
+
+
+def _side(strategy: Any, config: Config, models: Sequence[Mapping[str, Any]], rate: float) -> dict[str, Any]:
+    training = getattr(strategy, "training", None) or config.training
+    steps = getattr(strategy, "steps", None)
+    steps = training.steps if steps is None else steps
+    batch = getattr(strategy, "batch", training.batch)
+    probe_steps = dict(getattr(strategy, "probe_training", {})).get("steps", steps)
+    result: dict[str, Any] = {"candidates": 0, "steps": 0, "seconds": 0.0}
+    for i, model in enumerate(models):
+        probes, tried = _searches(strategy, i)
+        done = probes * probe_steps + tried * steps
+        result["candidates"] += probes + tried
+        result["steps"] += done
+        if model["flops"] is None or result["seconds"] is None:
+            result["seconds"] = None
+        else:
+            result["seconds"] += 3 * done * batch * model["flops"] / rate
+    return result
+
+
+def _searches(strategy: Any, index: int) -> tuple[int, int]:
+    """Probes and further candidates of one task after `index` others, from a strategy's settings."""
+    probes = getattr(strategy, "probes", 0)
+    probes = index + 1 if probes == "all" else min(int(probes), index + 1)
+    rounds = getattr(strategy, "generations", 1)
+    if getattr(strategy, "tournament", None) == "population":
+        each = strategy.population
+    elif hasattr(strategy, "tournament"):
+        each = 2
+    else:
+        each = getattr(strategy, "children", getattr(strategy, "repeats", 1))
+    return probes, rounds * each

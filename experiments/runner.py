@@ -1,0 +1,179 @@
+"""From a configuration to a finished run: tasks, root, system, engine, and the stream in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import Any
+
+from pathways import data
+from pathways.errors import ConfigError, DataError, PathwaysError
+from pathways.modules import Draft, Families, Init
+from pathways.path import Path, Step
+from pathways.progress import Progress
+from pathways.system import System
+from pathways.task import Task
+
+from .config import Config, Root, config_from, resolved
+from .tables import ENGINES, resolve
+from .yaml_file import read_yaml, write_yaml
+
+# What of a configuration may differ between two calls of one run: it does not change what is computed.
+_FREE = ("name", "engine.kind", "engine.workers")
+# What a run directory may hold before `system.json` makes it one: the rest of a creation that was cut short.
+_BEGUN = ("config.yaml", "pool", "ledger.db", "ledger.db-wal", "ledger.db-shm")
+
+
+def load_tasks(config: Config, file: str, folder: FilePath | None = None) -> list[Task]:
+    """The tasks of all sources, in order.
+
+    Args:
+        config: whose `tasks` say what to load.
+        file: where the configuration came from, for errors.
+        folder: of external data sets.
+
+    Raises:
+        PathwaysError: a source that cannot be loaded, or two tasks of one name; file and key are named.
+    """
+    tasks: list[Task] = []
+    for i, source in enumerate(config.tasks):
+        try:
+            found = data.load(source.source, **({"data": folder} if folder else {}), **source.arguments)
+        except (PathwaysError, TypeError, ValueError) as error:
+            kind = type(error) if isinstance(error, PathwaysError) else ConfigError
+            raise kind(f"{file}: `tasks.{i}`: {error}") from None
+        for task in found:
+            if task.name in {other.name for other in tasks}:
+                raise ConfigError(f"{file}: `tasks.{i}` gives task {task.name!r} again: name each task once.")
+            tasks.append(task)
+    return tasks
+
+
+def with_fingerprints(config: Config, tasks: Iterable[Task], file: str) -> Config:
+    """The configuration with the fingerprint of each task's data.
+
+    Raises:
+        DataError: it names fingerprints already and the data has others; the tasks are named.
+    """
+    found = {task.name: task.fingerprint for task in tasks}
+    if config.fingerprints:
+        changed = [name for name in config.fingerprints if found.get(name) != config.fingerprints[name]]
+        changed += [name for name in found if name not in config.fingerprints]
+        if changed:
+            raise DataError(
+                f"{file}: `fingerprints` must be those of the data, which changed for {', '.join(map(repr, changed))}: "
+                f"restore the data, or begin a new run."
+            )
+    return replace(config, fingerprints=found)
+
+
+def make_root(config: Config, tasks: Sequence[Task], families: Families) -> Path | str | None:
+    """What first paths are built on: a shipped root's name, a chain of untrained modules, or nothing.
+
+    Raises:
+        ConfigError: a chain where the first task has several inputs.
+    """
+    if not isinstance(config.root, Root):
+        return config.root
+    inputs = tasks[0].inputs
+    if len(inputs) != 1:
+        raise ConfigError(
+            f"`root.architecture` needs tasks with one input, found {sorted(inputs)} in {tasks[0].name!r}."
+        )
+    steps: dict[str, Step] = {}
+    last = next(iter(inputs))
+    for i, spec in enumerate(config.root.architecture):
+        name = f"block{i + 1}"
+        steps[name] = Step((Draft(name, spec, Init()),), (last,))
+        last = name
+    root = Path(inputs, steps, last)
+    root.ports(families)
+    return root
+
+
+def existing(out: FilePath, config: Config, families: Iterable[Any]) -> System | None:
+    """The system in `out`, where that holds a run of the same configuration; `None` where it holds no run.
+
+    Raises:
+        ConfigError: it holds a run of another configuration, whose first differing key is named, or other files.
+    """
+    if not (out / "system.json").exists():
+        others = (
+            [f.name for f in out.iterdir() if not f.name.startswith(".tmp-") and f.name not in _BEGUN]
+            if out.exists()
+            else []
+        )
+        if others:
+            raise ConfigError(
+                f"`--out` must be a new directory or a run, {out} holds {sorted(others)[0]!r}: choose another."
+            )
+        return None
+    there = resolved(config_from(stored_config(out), str(out / "config.yaml")))
+    for key, (before, now) in differences(there, resolved(config)).items():
+        if key not in _FREE:
+            raise ConfigError(
+                f"{out} holds a run of another configuration: `{key}` was {_brief(before)} and is {_brief(now)}: "
+                f"choose another `--out`, or go on with `pathways resume {out}`."
+            )
+    return System.open(out, families=families)
+
+
+def stored_config(directory: FilePath) -> Any:
+    """The plain data of a run's `config.yaml`."""
+    if not (directory / "system.json").exists():
+        raise ConfigError(
+            f"`DIR` must be a run directory, found no `system.json` in {directory}: make one with `pathways run`."
+        )
+    return read_yaml(directory / "config.yaml")
+
+
+def differences(a: Any, b: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
+    """What differs between two resolved configurations, by dotted key.
+
+    >>> differences({"seed": 0, "engine": {"workers": 1}}, {"seed": 0, "engine": {"workers": 2}})
+    {'engine.workers': (1, 2)}
+    """
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        pairs: Iterable[Any] = ((name, a.get(name), b.get(name)) for name in dict.fromkeys([*a, *b]))
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        pairs = ((i, x, y) for i, (x, y) in enumerate(zip(a, b, strict=True)))
+    else:
+        return {} if a == b and type(a) is type(b) else {key: (a, b)}
+    found: dict[str, tuple[Any, Any]] = {}
+    for name, x, y in pairs:
+        found |= differences(x, y, f"{key}.{name}" if key else str(name))
+    return found
+
+
+def make_system(out: FilePath, config: Config, tasks: Sequence[Task], families: Sequence[Any]) -> System:
+    """A new system for a configuration, which it keeps as `config.yaml`, resolved."""
+    system = System.create(
+        out,
+        seed=config.seed,
+        root=make_root(config, tasks, Families(families)),
+        training=config.training,
+        families=families,
+        dispatch=config.engine.dispatch,
+        config=resolved(config),
+    )
+    # The same data, but words that look like numbers are quoted, so that it reads back equal.
+    write_yaml(out / "config.yaml", resolved(config))
+    return system
+
+
+def carry_out(system: System, config: Config, tasks: Sequence[Task], progress: Progress) -> None:
+    """Learn what is not learned yet, in order, then run the controls; what is recorded is not done again."""
+    system.training = config.training
+    system.attach(task for task in tasks if task.name in system.records)
+    with resolve(ENGINES, config.engine.kind, "`engine.kind`")(workers=config.engine.workers) as engine:
+        for task in tasks:
+            if task.name not in system.records:
+                system.learn(task, config.strategy.strategy, engine, progress=progress)
+        for control in config.controls:
+            system.compare(list(tasks), control.strategy, engine, progress=progress)
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,116 @@
+"""The transformer family: one pre-norm block of self-attention or cross-attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .checks import flag, number, whole
+from .context import Context
+from .flops import nominal, product
+from .module import Module, PortError
+from .ports import Port, Tokens, Value, like, split
+
+
+class Transformer(Module):
+    """`h = x + attend(norm(x), norm(memory)); h + down(gelu(up(norm(h))))`.
+
+    With one input, tokens attend to one another (the memory is `x` under the same norm); with two, the first
+    attends to the second. Padded places of the memory get no attention; each sample needs one real place.
+
+    Args:
+        ports: `Tokens` to transform, and `Tokens` to read, if others; dims may differ.
+        heads: attention heads; must divide the dim of the first port.
+        ff: width of the feed-forward part, in multiples of the dim.
+        causal: whether a token attends only to itself and those before it (self-attention only).
+        residual_scale: factor on the initial weights that write into the residual stream; at 0 the block
+            starts as the identity.
+
+    Raises:
+        PortError: not one or two `Tokens`.
+        ValueError: a setting is out of range.
+
+    Example:
+        >>> from pathways.modules import ModuleSpec, Tokens, facts
+        >>> facts(ModuleSpec("transformer", {"heads": 4}), [Tokens(4, 16), Tokens(None, 24)]).output
+        Tokens(length=4, dim=16)
+    """
+
+    family = "transformer"
+    reference = "Vaswani et al. 2017 (1706.03762), section 3; pre-norm: Xiong et al. 2020 (2002.04745)"
+
+    def __init__(
+        self, ports: tuple[Port, ...], *, heads: int, ff: int = 4, causal: bool = False,
+        residual_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        tokens = [port for port in ports if isinstance(port, Tokens)]
+        if len(ports) not in (1, 2) or len(tokens) != len(ports):
+            found = ", ".join(map(str, ports))
+            raise PortError(f"family `transformer` reads one or two Tokens, found ({found})")
+        query, memory = tokens[0], tokens[-1]
+        dim = query.dim
+        if dim % whole("heads", heads):
+            raise ValueError(f"`heads` must divide the dim {dim} of the tokens, found {heads}.")
+        self.cross = len(ports) == 2
+        if flag("causal", causal) and self.cross:
+            raise ValueError("`causal` must be false where a second input is read, found true.")
+        self.causal, self.heads, self.residual_scale = causal, heads, number("residual_scale", residual_scale)
+        self.norm = nn.LayerNorm(dim)
+        self.norm_memory = nn.LayerNorm(memory.dim) if self.cross else None
+        self.query = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(memory.dim, 2 * dim)
+        self.project = nn.Linear(dim, dim)
+        self.norm_ff = nn.LayerNorm(dim)
+        self.up = nn.Linear(dim, whole("ff", ff) * dim)
+        self.down = nn.Linear(ff * dim, dim)
+        self.output = query
+        rows, places = nominal(query.length), nominal(memory.length)
+        projections = 2 * product(rows, dim, dim) + product(places, memory.dim, 2 * dim)
+        self._flops = projections + 2 * product(rows, dim, places) + 2 * product(rows, dim, ff * dim)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw weights of variance 1/fan-in, scaled where they write into the residual stream."""
+        for layer in self.children():
+            if isinstance(layer, nn.Linear):
+                scale = self.residual_scale if layer in (self.project, self.down) else 1.0
+                nn.init.normal_(layer.weight, std=layer.in_features**-0.5, generator=generator)
+                with torch.no_grad():
+                    layer.weight.mul_(scale)
+                nn.init.zeros_(layer.bias)
+            elif isinstance(layer, nn.LayerNorm):
+                layer.reset_parameters()
+
+    def forward(self, *inputs: Any, context: Context) -> Value:
+        """Map (B, length, dim) and (B, places, memory dim) to (B, length, dim), masked as the first."""
+        value = inputs[0]
+        x, _ = split(value)
+        normed = self.norm(x)
+        memory, mask = split(inputs[-1])
+        memory = normed if self.norm_memory is None else self.norm_memory(memory)
+        x = x + self._attend(normed, memory, mask)
+        return like(value, x + self.down(F.gelu(self.up(self.norm_ff(x)))))
+
+    def _attend(self, x: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
+        query = self._per_head(self.query(x))
+        key, value = (self._per_head(part) for part in self.key_value(memory).chunk(2, dim=-1))
+        allowed = None if mask is None else mask[:, None, None, :]
+        causal = self.causal
+        if causal and allowed is not None:
+            # Each place may attend to itself: padding before the first real token would become NaN.
+            square = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device)
+            allowed = (allowed & square.tril()) | torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
+            causal = False
+        y = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed, is_causal=causal)
+        return self.project(y.transpose(1, 2).flatten(2))
+
+    def _per_head(self, x: Tensor) -> Tensor:
+        """(B, length, dim) to (B, heads, length, dim / heads)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def flops(self) -> int:
+        """Projections, attention and the feed-forward part."""
+        return self._flops

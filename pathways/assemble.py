@@ -1,0 +1,283 @@
+"""From a path and weights to a `torch.nn.Module`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pathways.modules import (
+    BUILT_IN,
+    Context,
+    Delta,
+    Draft,
+    Families,
+    Frozen,
+    Masked,
+    Module,
+    ModuleRef,
+    ModuleSpec,
+    Port,
+    Value,
+    build,
+)
+from pathways.modules.build import part_ports
+from pathways.modules.ports import batch_size
+
+from .errors import PathError
+from .path import Path
+
+Weights = Callable[[ModuleRef], Mapping[str, Tensor] | torch.Generator]
+_CONCAT = ModuleSpec("concat")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One step, ready to run: keys of its modules, of each module's deltas, of its router."""
+
+    name: str
+    reads: tuple[str, ...]
+    modules: tuple[str, ...]
+    deltas: tuple[tuple[str, ...], ...]
+    combine: str
+    router: str | None
+
+
+class PathModule(nn.Module):
+    """An assembled path: a plain module from a task's inputs to its head's output.
+
+    Frozen parts have `requires_grad=False` and stay in evaluation mode, buffers included, whatever `.train()`
+    is told. Drafts train.
+
+    Args:
+        path: what to assemble.
+        weights: for each module reference, its tensors, or a generator to initialise it from.
+        families: the families that specs may name.
+        shared: modules of other paths of the same candidate: drafts of one name become one module.
+
+    Raises:
+        PathError: ports that do not fit, or weights that are not those of the module.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        weights: Weights,
+        families: Families = BUILT_IN,
+        shared: dict[tuple[object, ...], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        self.path = path
+        self._families = families
+        self._shared = {} if shared is None else shared
+        self.held = nn.ModuleDict()
+        self._refs: dict[str, ModuleRef] = {}
+        self._keys: dict[tuple[object, ...], str] = {}
+        ports = path.ports(families)
+        self._plan = [self._prepare(name, ports, weights) for name in path.canonical_order]
+        self.train()
+
+    # -- building -----------------------------------------------------------------------------------------
+
+    def _prepare(self, name: str, ports: Mapping[str, Port], weights: Weights) -> _Plan:
+        step = self.path.steps[name]
+        reads = tuple(ports[read] for read in step.reads)
+        modules = tuple(self._hold(ref, reads, weights) for ref in step.modules)
+        deltas: list[tuple[str, ...]] = [()] * len(modules)
+        for delta in step.deltas:
+            key = self._hold(delta.module, (), weights, host=modules[delta.host])
+            deltas[delta.host] = (*deltas[delta.host], key)
+        router = None
+        if not isinstance(step.combine, str):
+            router = self._hold(step.combine, reads, weights)
+        elif step.combine == "concat" and len(modules) > 1:
+            outputs = tuple(self.held[key].output for key in modules)
+            router = f"concat_{len(self.held)}"
+            self.held[router] = build(_CONCAT, outputs, torch.Generator())  # type: ignore[arg-type]
+        combine = step.combine if isinstance(step.combine, str) else "router"
+        return _Plan(name, step.reads, modules, tuple(deltas), combine, router)
+
+    def _hold(self, ref: ModuleRef, ports: tuple[Port, ...], weights: Weights, host: str | None = None) -> str:
+        """Build a module once; the same reference at the same ports is the same module. Returns its key."""
+        name = ref.id if isinstance(ref, Frozen) else ("draft", ref.name)
+        inside = None if host is None else next(i for i, key in self._keys.items() if key == host)
+        identity = (name, ports, inside)
+        if identity in self._keys:
+            return self._keys[identity]
+        module = self._shared.get(identity)
+        if module is None:
+            if any(other[0] == name for other in self._shared):
+                where = "reads different ports" if host is None else "changes different modules"
+                raise PathError(f"draft {ref.name!r} {where} in two steps: use two drafts.")  # type: ignore[union-attr]
+            module = self._built(ref, ports, weights, host)
+            if isinstance(ref, Draft):
+                self._shared[identity] = module
+        key = f"module_{len(self._refs)}"
+        self._keys[identity] = key
+        self._refs[key] = ref
+        self.held[key] = module
+        return key
+
+    def _built(self, ref: ModuleRef, ports: tuple[Port, ...], weights: Weights, host: str | None) -> nn.Module:
+        inside = part_ports(ref.spec, ports, self._families) if ref.spec.parts else None
+        parts = {n: self.held[self._hold(p, inside(n), weights)] for n, p in ref.spec.parts.items()} if inside else None
+        given = weights(ref)
+        generator = given if isinstance(given, torch.Generator) else None
+        host_module = self.held[host] if host else None
+        module = build(ref.spec, ports, generator, parts=parts, host=host_module, families=self._families)  # type: ignore[arg-type]
+        if not isinstance(given, torch.Generator):
+            _load(module, given, ref)
+        frozen = isinstance(ref, Frozen)
+        for parameter in module.parameters():
+            parameter.requires_grad_(not frozen)
+        return module
+
+    # -- running ------------------------------------------------------------------------------------------
+
+    def forward(self, inputs: Value | Mapping[str, Value], context: Context | None = None) -> Value:
+        """Map inputs to the head's output.
+
+        Args:
+            inputs: a value for each input by name, or just the value where there is one input; each with a
+                batch axis. Values of inner steps may be given too: those steps are then not run.
+            context: condition, generator and collected losses of this pass.
+
+        Returns:
+            (batch, classes) scores before the softmax, or (batch, values).
+        """
+        if not isinstance(inputs, Mapping):
+            inputs = {next(iter(self.path.inputs)): inputs}
+        return self.compute(inputs, (self.path.output,), context)[self.path.output]
+
+    def compute(
+        self, given: Mapping[str, Value], wanted: tuple[str, ...], context: Context | None = None
+    ) -> dict[str, Value]:
+        """The values of the steps in `wanted`, from the inputs or inner values in `given`."""
+        context = context or Context()
+        values = dict(given)
+        if not values:
+            raise PathError(f"`inputs` must hold a value for each of {list(self.path.inputs)}, found none.")
+        batch = batch_size(next(iter(values.values())))
+        for plan in self._needed(frozenset(given), wanted):
+            values[plan.name] = self._run(plan, [values[read] for read in plan.reads], batch, context)
+        return {name: values[name] for name in wanted}
+
+    def _needed(self, given: frozenset[str], wanted: tuple[str, ...]) -> list[_Plan]:
+        by_name = {plan.name: plan for plan in self._plan}
+        needed: set[str] = set()
+        stack = [name for name in wanted if name not in given]
+        while stack:
+            name = stack.pop()
+            if name in needed:
+                continue
+            if name not in by_name:
+                raise PathError(
+                    f"input {name!r} must be given, found {sorted(given)}: pass a value for each input of the path."
+                )
+            needed.add(name)
+            stack.extend(read for read in by_name[name].reads if read not in given)
+        return [plan for plan in self._plan if plan.name in needed]
+
+    def _run(self, plan: _Plan, reads: list[Value], batch: int, context: Context) -> Value:
+        outputs = []
+        for key, deltas in zip(plan.modules, plan.deltas, strict=True):
+            output = _call(self.held[key], [self.held[d] for d in deltas], reads, context)  # type: ignore[misc]
+            if not reads:
+                output = output.expand(batch, *output.shape[1:])  # type: ignore[union-attr]
+            outputs.append(output)
+        if plan.combine == "concat" and plan.router is not None:
+            return self.held[plan.router](*outputs, context=context)
+        if plan.combine == "router":
+            gate = self.held[plan.router](*reads, context=context)  # type: ignore[index]
+            outputs = [_weighted(output, gate[:, i]) for i, output in enumerate(outputs)]
+        if len(outputs) == 1:
+            return outputs[0]
+        total = sum(output.value if isinstance(output, Masked) else output for output in outputs[1:])
+        first = outputs[0]
+        total = (first.value if isinstance(first, Masked) else first) + total
+        total = total / len(outputs) if plan.combine == "mean" else total
+        return Masked(total, first.mask) if isinstance(first, Masked) else total
+
+    def train(self, mode: bool = True) -> PathModule:
+        """Set drafts to training or evaluation mode; frozen modules stay in evaluation mode."""
+        super().train(mode)
+        for key, ref in self._refs.items():
+            if isinstance(ref, Frozen):
+                self.held[key].train(False)
+        return self
+
+    # -- weights ------------------------------------------------------------------------------------------
+
+    def drafts(self) -> dict[str, Module | Delta]:
+        """The modules that train, by draft name."""
+        return {ref.name: self.held[key] for key, ref in self._refs.items() if isinstance(ref, Draft)}  # type: ignore[misc]
+
+    def module_of(self, ref: ModuleRef) -> Module | Delta:
+        """The built module of a reference."""
+        return next(self.held[key] for key, held in self._refs.items() if held == ref)  # type: ignore[return-value]
+
+    def prefix(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        """The path's frozen prefix and its boundary: see `frozen_prefix`."""
+        return frozen_prefix(self.path)
+
+
+def frozen_prefix(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The steps that training cannot change, and the boundary: what of them, and of the inputs, the other steps read.
+
+    A step is of the prefix where it holds no draft and reads only inputs or steps of the prefix.
+    """
+    prefix: set[str] = set()
+    for name in path.canonical_order:
+        step = path.steps[name]
+        if all(isinstance(r, Frozen) for r in step.refs()) and all(r in prefix or r in path.inputs for r in step.reads):
+            prefix.add(name)
+    if path.output in prefix:
+        return frozenset(prefix), (path.output,)
+    rest = [name for name in path.canonical_order if name not in prefix]
+    read = {r for name in rest for r in path.steps[name].reads}
+    boundary = [n for n in (*path.inputs, *path.canonical_order) if n in read and (n in prefix or n in path.inputs)]
+    return frozenset(prefix), tuple(boundary)
+
+
+def _call(module: Module, deltas: list[Delta], reads: list[Value], context: Context) -> Value:
+    if not deltas:
+        return module(*reads, context=context)
+    weights = dict(module.named_parameters())
+    for delta in deltas:
+        weights = delta.weights(weights)
+
+    def call(*inputs: Value, context: Context) -> Value:
+        return functional_call(module, weights, inputs, {"context": context})
+
+    around: Callable[..., Value] = call
+    for delta in deltas:
+        around = partial(delta.around, around)
+    return around(*reads, context=context)
+
+
+def _weighted(value: Value, weight: Tensor) -> Value:
+    tensor = value.value if isinstance(value, Masked) else value
+    tensor = tensor * weight.reshape(-1, *([1] * (tensor.ndim - 1)))
+    return Masked(tensor, value.mask) if isinstance(value, Masked) else tensor
+
+
+def _load(module: nn.Module, tensors: Mapping[str, Tensor], ref: ModuleRef) -> None:
+    expected = {name: t.shape for name, t in module.state_dict().items()}
+    found = {name: t.shape for name, t in tensors.items()}
+    if expected != found:
+        what = ref.id[:12] if isinstance(ref, Frozen) else ref.name
+        raise PathError(
+            f"module {what} (`{ref.spec.family}`) must have tensors {_shapes(expected)}, found {_shapes(found)}."
+        )
+    module.load_state_dict({name: t.clone() for name, t in tensors.items()}, assign=True)
+
+
+def _shapes(shapes: Mapping[str, torch.Size]) -> str:
+    return ", ".join(f"{name} {tuple(shape)}" for name, shape in sorted(shapes.items())) or "none"
+
+
+__all__ = ["PathModule", "frozen_prefix"]

@@ -1,0 +1,83 @@
+"""Controls: strategies whose winners are measured and recorded beside the system, not frozen into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .engine import Engine
+from .freeze import test_value
+from .path import Path
+from .progress import Progress
+from .strategy import Strategy, Winner
+from .task import Task
+
+if TYPE_CHECKING:
+    from .system import System
+
+
+def compare(
+    system: System, tasks: Sequence[Task], strategy: Strategy, engine: Engine | None, progress: Progress | None
+) -> None:
+    """Run a control over tasks; what is recorded already is not run again.
+
+    A control that is `joint` learns all tasks in one search. One that is `sequential` learns them one after
+    another, each search handed the memory of the one before, and every path it has by then is measured on
+    test data: its own R[i, j]. All others learn each task alone, side by side where there are workers.
+    """
+    system.refresh()
+    system.refuse_damaged()
+    for task in tasks:
+        system.tasks[task.name] = task
+    if getattr(strategy, "joint", False):
+        _run(system, [list(tasks)], strategy, engine, progress)
+    elif getattr(strategy, "sequential", False):
+        memory: Any = None
+        for task in tasks:
+            _run(system, [[task]], strategy, engine, progress, memory)
+            memory = system.ledger.control(strategy.name, task.name)["memory"]  # type: ignore[index]
+    else:
+        _run(system, [[task] for task in tasks], strategy, engine, progress)
+    system.collect()
+
+
+def _run(
+    system: System,
+    groups: Sequence[list[Task]],
+    strategy: Strategy,
+    engine: Engine | None,
+    progress: Progress | None,
+    memory: Any = None,
+) -> None:
+    """Search for each group of tasks that is not recorded yet, and record each winner."""
+    recorded = {task for name, task in system.ledger.controls() if name == strategy.name}
+    missing = [group for group in groups if not {task.name for task in group} <= recorded]
+    names = [f"{strategy.name}:{task.name}" for group in missing for task in group]
+    with system.leased(names):
+        for group, winner in system.search(missing, strategy, engine, progress, memory, leases=names):
+            _record(system, group, strategy, winner)
+
+
+def _record(system: System, group: Sequence[Task], strategy: Strategy, winner: Winner) -> None:
+    """Measure the winner, and earlier tasks' paths where it changed them, then record it: the record commits."""
+    after = group[-1].name
+    paths: dict[str, Path] = {**winner.revised, **winner.paths}
+    tests: dict[str, float] = {}
+    for name, path in paths.items():
+        task = system.tasks[name]
+        tests[name] = test_value(path, task, system)
+        system.ledger.record_evaluation(
+            strategy.name, after, name, "test", task.measured_by.name, tests[name], len(task.splits["test"])
+        )
+    for task in group:
+        path = winner.paths[task.name]
+        data = {
+            "test": tests[task.name],
+            "validation": winner.result.measures[task.name].validation,
+            "parameters": path.costs(system.families).parameters,
+            "candidate": winner.candidate.hash,
+            "paths": {name: p.to_json() for name, p in paths.items()},
+            "memory": winner.memory,
+            "keeps": [p.to_json() for p in paths.values()] if winner.memory is not None else [],
+        }
+        system.ledger.record_control(strategy.name, task.name, data)

@@ -1,0 +1,78 @@
+"""Making a run directory, and the roots that ship with the package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from pathways.modules import Families, content_hash
+
+from . import manifest
+from .candidate import Training
+from .errors import ConfigError, PathwaysError
+from .files import write_atomically
+from .manifest import SystemRecord
+from .path import Path
+from .pool import Pool
+from .trainer.numerics import numerics
+
+
+def create_system(
+    directory: FilePath,
+    seed: int,
+    root: Path | str | None,
+    training: Training,
+    families: Families,
+    dispatch: int,
+    config: Mapping[str, Any],
+) -> None:
+    """Write a new run directory: root blobs, `config.yaml`, at last `system.json`, which makes it one."""
+    if manifest.system_file(directory).exists():
+        raise PathwaysError(f"`directory` must not hold a system, {directory} does: open it with `System.open`, or choose another.")
+    if type(seed) is not int or seed < 0:
+        raise ConfigError(f"`seed` must be a whole number of at least 0, found {seed!r}.")
+    if type(dispatch) is not int or dispatch < 1:
+        raise ConfigError(f"`dispatch` must be a whole number of at least 1, found {dispatch!r}.")
+    headless = install_root(root, Pool(directory / "pool")) if isinstance(root, str) else root
+    if headless is not None:
+        headless.ports(families)
+    resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch}
+    write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
+    run = content_hash([resolved, headless.to_json() if headless else None])
+    manifest.write_system(directory, SystemRecord(run=run, seed=seed, numerics=numerics(dispatch=dispatch), root=headless, training=training))
+
+
+def install_root(name: str, pool: Pool) -> Path:
+    """Copy a root's blobs into a pool; returns its headless path.
+
+    Args:
+        name: of a shipped root (see `shipped_roots`), or a folder that `export --format root` wrote.
+        pool: where the blobs go.
+    """
+    folder: Any = resources.files("pathways") / "roots" / name
+    if not _is_name(name) or not (folder / "path.json").is_file():
+        folder = FilePath(name)
+    if not (folder / "path.json").is_file():
+        raise ConfigError(f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}.")
+    path = Path.from_json(json.loads((folder / "path.json").read_text()))
+    for blob in path.frozen():
+        data = (folder / f"{blob}.safetensors").read_bytes()
+        if blob not in pool:
+            write_atomically(pool.path(blob), data)
+        pool.get(blob, fresh=True)
+    return path
+
+
+def shipped_roots() -> list[str]:
+    """The names of the roots that ship with the package."""
+    folder = resources.files("pathways") / "roots"
+    return sorted(entry.name for entry in folder.iterdir() if (entry / "path.json").is_file()) if folder.is_dir() else []
+
+
+def _is_name(name: str) -> bool:
+    return name.replace("-", "").replace("_", "").isalnum()

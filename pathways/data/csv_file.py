@@ -1,0 +1,221 @@
+"""Tables in CSV files, whole or split into several tasks by a column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pathways.errors import DataError
+from pathways.modules import Port, Vector
+from pathways.task import Split, Target, Task, Values
+
+from .arrays import class_targets, standardise, value_targets
+from .csv_table import Table, is_missing, numbers_of, read_table
+from .encode import Encoding, encode, encoding_of
+from .folder import find_file
+from .split import ordered, split_indices, without_leaks
+
+_SPLIT_NAMES = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What `csv` was asked for, beside the file."""
+
+    targets: tuple[str, ...]
+    values: bool
+    split: str | None
+    missing: str
+    seed: int
+    validation: float
+    test: float
+    allow_duplicates: bool
+
+
+def csv(
+    file: str | Path,
+    target: str | Sequence[str],
+    name: str,
+    *,
+    data: str | Path | None = None,
+    delimiter: str = ",",
+    task_by: str | None = None,
+    split: str | None = None,
+    categorical: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    values: bool | None = None,
+    missing: str = "error",
+    seed: int = 0,
+    validation: float = 0.2,
+    test: float = 0.2,
+    allow_duplicates: bool = False,
+) -> list[Task]:
+    """Tasks from a CSV file with a header, plain or gzipped. Inputs are one `Vector` a row.
+
+    A column of numbers is one entry, standardised by the training samples of its task. Any other column, and
+    those named in `categorical`, is one entry of 0 or 1 for each category that the training samples of any
+    task of the file have; a category that they lack is all zeros. So all tasks of a file have the same port.
+
+    Targets of numbers are standardised by the training samples of their task.
+
+    Args:
+        file: its path, as it stands or inside the data folder.
+        target: the column to predict; several make a target of as many numbers.
+        name: of the task; with `task_by`, of the family: `name/value`.
+        data: the data folder; see `data_folder`.
+        delimiter: between cells.
+        task_by: a column whose every value makes a task of its own.
+        split: a column that says `train`, `validation` (or `val`, `valid`) or `test`. Without rows of
+            validation it is split from train. Rows that equal ones of another split are left out, of train
+            first, then of validation.
+        categorical: columns of numbers that are categories.
+        drop: columns that are neither inputs nor targets.
+        values: the target is numbers rather than classes; by default where all its cells are numbers.
+        missing: what to do where a cell is empty or `?`: `error`, or `mean`, which puts the training mean for
+            a number and no category for a category. Targets must always be there.
+        seed: draws validation.
+        validation: its share of what is not test.
+        test: the share of test, where no column says it.
+        allow_duplicates: accept equal rows in two splits instead of keeping them together.
+
+    Raises:
+        DataError: the file is not a table, a column does not exist, or a cell is missing; all are named.
+    """
+    table = read_table(find_file(file, data), delimiter)
+    targets = (target,) if isinstance(target, str) else tuple(target)
+    special = [*targets, *drop, *(column for column in (task_by, split) if column)]
+    for column in (*special, *categorical):
+        table.place(column)
+    if missing not in ("error", "mean"):
+        raise DataError(f"`missing` must be 'error' or 'mean', found {missing!r}: choose one.")
+    if values is None:
+        values = all(table.is_numeric(column) for column in targets)
+    if len(targets) > 1 and not values:
+        raise DataError(
+            f"`target` of several columns must hold numbers, found {list(targets)}: name one column."
+        )
+    inputs = [column for column in table.header if column not in special]
+    options = _Options(targets, values, split, missing, seed, validation, test, allow_duplicates)
+    rows = _rows_of_tasks(table, name, task_by)
+    _check_missing(table, [*targets, *(inputs if missing == "error" else [])], missing)
+    numeric = {column for column in inputs if column not in categorical and table.is_numeric(column)}
+    indices = {task: _split_rows(table, task, places, inputs, options) for task, places in rows.items()}
+    train = [place for parts in indices.values() for place in parts["train"]]
+    encoding = encoding_of(table, inputs, numeric, train)
+    return [_task(table, task, parts, encoding, options) for task, parts in indices.items()]
+
+
+def _rows_of_tasks(table: Table, name: str, task_by: str | None) -> dict[str, list[int]]:
+    if task_by is None:
+        return {name: list(range(len(table.rows)))}
+    tasks: dict[str, list[int]] = {}
+    for place, value in enumerate(table.column(task_by)):
+        tasks.setdefault(f"{name}/{value}", []).append(place)
+    return tasks
+
+
+def _check_missing(table: Table, columns: Sequence[str], missing: str) -> None:
+    for column in columns:
+        for place, cell in enumerate(table.column(column)):
+            if is_missing(cell):
+                step = "remove the row or fill the cell"
+                step += "" if missing == "mean" else ", or, for inputs, say `missing='mean'`"
+                raise DataError(
+                    f"{table.where(place)} has no value in column {column!r} (found {cell!r}): {step}."
+                )
+
+
+def _split_rows(
+    table: Table, task: str, places: list[int], inputs: Sequence[str], options: _Options
+) -> dict[str, list[int]]:
+    fixed = _fixed_splits(table, task, places, options.split)
+    pool = fixed["train"]
+    contents = [tuple(table.rows[place][table.place(column)] for column in inputs) for place in pool]
+    strata = [0] * len(pool)
+    if not options.values:
+        labels, _ = class_targets(
+            task, [table.rows[place][table.place(options.targets[0])] for place in pool]
+        )
+        strata = labels.tolist()
+    if "validation" in fixed:
+        return fixed
+    drawn = split_indices(
+        task,
+        list(range(len(pool))) if options.allow_duplicates else contents,
+        strata,
+        seed=options.seed,
+        validation=options.validation,
+        test=None if options.split else options.test,
+    )
+    return {**fixed, **{which: [pool[i] for i in part] for which, part in drawn.items()}}
+
+
+def _fixed_splits(table: Table, task: str, places: list[int], split: str | None) -> dict[str, list[int]]:
+    if split is None:
+        return {"train": places}
+    fixed: dict[str, list[int]] = {}
+    for place in places:
+        cell = table.rows[place][table.place(split)]
+        if cell not in _SPLIT_NAMES:
+            raise DataError(
+                f"{table.where(place)} must say one of {sorted(_SPLIT_NAMES)} in column {split!r}, "
+                f"found {cell!r}: correct the cell."
+            )
+        fixed.setdefault(_SPLIT_NAMES[cell], []).append(place)
+    if "train" not in fixed:
+        raise DataError(
+            f"column {split!r} names no row of task {task!r} 'train', found {sorted(fixed)}: add some."
+        )
+    return fixed
+
+
+def _task(
+    table: Table, task: str, indices: Mapping[str, list[int]], encoding: Encoding, options: _Options
+) -> Task:
+    ports: dict[str, Port] = {"features": Vector(encoding.width)}
+    means = encoding.means(table, indices["train"])
+    targets, target = _targets(table, task, indices, options)
+    splits = {
+        which: Split({"features": encode(table, places, encoding, means)}, targets[which])
+        for which, places in indices.items()
+    }
+    note = ""
+    if not options.allow_duplicates:
+        splits, note = without_leaks(task, splits, ports)
+    if options.values:
+        scale = standardise(splits["train"].targets)
+        splits = {which: Split(part.inputs, scale(part.targets)) for which, part in splits.items()}
+    train = splits["train"].inputs["features"]
+    assert isinstance(train, torch.Tensor)
+    return Task(
+        task, ports, target, ordered(splits),
+        transform={"features": encoding.transform(train)},
+        source=f"{table.path.name}{note}", allow_duplicates=options.allow_duplicates,
+    )  # fmt: skip
+
+
+def _targets(
+    table: Table, task: str, indices: Mapping[str, list[int]], options: _Options
+) -> tuple[dict[str, torch.Tensor], Target]:
+    places = [place for part in indices.values() for place in part]
+    sizes = [len(part) for part in indices.values()]
+    if options.values:
+        columns = [numbers_of(table, column, places) for column in options.targets]
+        together, _ = value_targets(torch.tensor(columns, dtype=torch.float64).T)
+        target: Target = Values(len(columns), options.targets)
+    else:
+        place = table.place(options.targets[0])
+        cells = [table.rows[row][place] for row in places]
+        numeric = table.is_numeric(options.targets[0])
+        names = sorted(set(cells), key=lambda cell: (float(cell) if numeric else 0.0, cell))
+        together, target = class_targets(task, [names.index(cell) for cell in cells], names)
+    return dict(zip(indices, together.split(sizes), strict=True)), target

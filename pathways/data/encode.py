@@ -1,0 +1,92 @@
+"""How the columns of a table become one vector a row: numbers as they are, categories one-hot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pathways.task import Affine
+
+from .arrays import standardise
+from .csv_table import Table, is_missing, numbers_of
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What each column becomes.
+
+    Args:
+        columns: by name, in order: `None` for a number, else the categories, each an entry of 0 or 1.
+    """
+
+    columns: Mapping[str, tuple[str, ...] | None]
+
+    @property
+    def width(self) -> int:
+        """How many entries a row has."""
+        return sum(1 if categories is None else len(categories) for categories in self.columns.values())
+
+    def means(self, table: Table, rows: Sequence[int]) -> dict[str, float]:
+        """The mean of each column of numbers over some rows, without the missing cells."""
+        numbers = {name: torch.tensor(numbers_of(table, name, rows), dtype=torch.float64)
+                   for name, categories in self.columns.items() if categories is None}  # fmt: skip
+        return {name: float(column.nanmean().nan_to_num(0.0)) for name, column in numbers.items()}
+
+    def transform(self, train: Tensor) -> Affine:
+        """Standardise the numbers of (N, width) and leave the categories as they are."""
+        whole = standardise(train)
+        assert isinstance(whole.scale, tuple)
+        assert isinstance(whole.shift, tuple)
+        number = [one for c in self.columns.values() for one in ([True] if c is None else [False] * len(c))]
+        scale = tuple(s if is_number else 1.0 for s, is_number in zip(whole.scale, number, strict=True))
+        shift = tuple(s if is_number else 0.0 for s, is_number in zip(whole.shift, number, strict=True))
+        return Affine(scale, shift)
+
+
+def encoding_of(
+    table: Table, columns: Sequence[str], numeric: AbstractSet[str], rows: Sequence[int]
+) -> Encoding:
+    """The encoding of some columns, with the categories that some rows have.
+
+    Args:
+        table: the cells.
+        columns: the input columns, in order.
+        numeric: which of them are numbers.
+        rows: the rows whose categories count, those of training.
+    """
+    found: dict[str, tuple[str, ...] | None] = {}
+    for name in columns:
+        place = table.place(name)
+        cells = {table.rows[row][place] for row in rows} if name not in numeric else set()
+        found[name] = (
+            None if name in numeric else tuple(sorted(cell for cell in cells if not is_missing(cell)))
+        )
+    return Encoding(found)
+
+
+def encode(table: Table, rows: Sequence[int], encoding: Encoding, means: Mapping[str, float]) -> Tensor:
+    """Some rows as float32 (N, width). Missing numbers become their mean, unknown categories all zeros.
+
+    Args:
+        table: the cells.
+        rows: which rows.
+        encoding: what each column becomes.
+        means: of the columns of numbers.
+    """
+    blocks = []
+    for name, categories in encoding.columns.items():
+        if categories is None:
+            numbers = torch.tensor(numbers_of(table, name, rows), dtype=torch.float64)
+            blocks.append(torch.where(numbers.isnan(), means[name], numbers)[:, None].to(torch.float32))
+            continue
+        place, number = table.place(name), {category: i for i, category in enumerate(categories)}
+        block = torch.zeros(len(rows), len(categories))
+        for i, row in enumerate(rows):
+            if table.rows[row][place] in number:
+                block[i, number[table.rows[row][place]]] = 1.0
+        blocks.append(block)
+    return torch.cat(blocks, 1)

@@ -1,0 +1,132 @@
+"""Exporting one task's path, alone."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from pathways.modules import Masked, Value
+from pathways.modules.spec import canonical_json
+
+from .assemble import PathModule
+from .errors import ConfigError, PathwaysError
+from .files import write_atomically, write_json
+from .freeze import flat, read_probe, task_inputs
+from .manifest import TaskRecord, probe_file
+from .path import Path
+from .task import Classes
+
+if TYPE_CHECKING:
+    from .system import System
+
+FORMATS = ("pt2", "safetensors", "onnx", "root")
+
+
+class Standalone(nn.Module):
+    """A champion from stored inputs to scores, with positional tensors only: each input, followed by its mask where it has one."""
+
+    def __init__(self, record: TaskRecord, model: PathModule) -> None:
+        super().__init__()
+        self.model = model
+        self._path = record.path
+        self._record = record
+
+    def forward(self, *tensors: Tensor) -> Value:
+        """Transform the inputs and run the path; (batch, classes) scores or (batch, values)."""
+        left = list(tensors)
+        stored: dict[str, Value] = {}
+        for name, port in self._path.inputs.items():
+            value = left.pop(0)
+            stored[name] = Masked(value, left.pop(0)) if port.variable else value
+        return self.model(task_inputs(self._record, stored))
+
+
+def export(system: System, task: str, format: str, out: FilePath) -> FilePath:
+    """Write one task's path, alone.
+
+    Args:
+        system: where the task was learned.
+        task: its name.
+        format: `pt2`, a program of `torch.export` with a dynamic batch, from stored inputs to scores;
+            `onnx`, the same (needs the `onnx` extra); `safetensors`, the weights by module with path, transform
+            and class names in the header; `root`, a folder with the headless path, for `System.create(root=...)`.
+        out: the file, or for `root` the folder.
+
+    Returns:
+        `out`.
+    """
+    record = system._record(task)
+    if format not in FORMATS:
+        raise ConfigError(f"`format` must be one of {FORMATS}, found {format!r}.")
+    model = system.module(task)
+    if format == "root":
+        return _export_root(system, record, out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if format == "safetensors":
+        tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        header = {"path": canonical_json(record.path.to_json()), "task": canonical_json(_description(record))}
+        write_atomically(out, to_bytes(tensors, metadata=header))
+        return out
+    if format == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
+        raise PathwaysError("format 'onnx' needs the packages onnx and onnxscript: pip install 'evolving-pathways[onnx]'.")
+    example, _ = read_probe(probe_file(system.directory, task).read_bytes())
+    flattened = flat(example)
+    arguments: list[Tensor] = []
+    for name, port in record.path.inputs.items():
+        arguments.append(flattened[f"input/{name}"])
+        arguments += [flattened[f"mask/{name}"]] if port.variable else []
+    _write_program(Standalone(record, model).eval(), tuple(arguments), record.path, format, out)
+    return out
+
+
+def _write_program(module: nn.Module, arguments: tuple[Tensor, ...], path: Path, format: str, out: FilePath) -> None:
+    batch = torch.export.Dim("batch", min=1)
+    length = torch.export.Dim.AUTO  # as far as the path allows: learned positions, say, bound it
+    shapes: list[dict[int, Any]] = []
+    for port in path.inputs.values():
+        axes = {0: batch, **{i + 1: length for i, size in enumerate(port.shape) if size is None}}
+        shapes.append(axes)
+        shapes += [{0: batch, 1: length}] if port.variable else []
+    with torch.no_grad():
+        program = torch.export.export(module, arguments, dynamic_shapes=(tuple(shapes),))
+        with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+            temporary = FilePath(folder) / out.name
+            if format == "pt2":
+                torch.export.save(program, temporary)
+            else:
+                torch.onnx.export(program, (), str(temporary), dynamo=True, external_data=False, verbose=False)
+            temporary.replace(out)
+
+
+def _export_root(system: System, record: TaskRecord, out: FilePath) -> FilePath:
+    head = record.path.steps[record.path.output]
+    if len(head.reads) != 1:
+        raise PathwaysError(f"a root ends in one step, the head of task {record.name!r} reads {list(head.reads)}.")
+    steps = {name: step for name, step in record.path.steps.items() if name != record.path.output}
+    trunk = Path(record.path.inputs, steps, head.reads[0])
+    trunk = Path(trunk.inputs, {name: trunk.steps[name] for name in trunk.canonical_order}, trunk.output)
+    out.mkdir(parents=True, exist_ok=True)
+    for blob in trunk.frozen():
+        shutil.copyfile(system.pool.path(blob), out / f"{blob}.safetensors")
+    write_json(out / "path.json", trunk.to_json())
+    for stale in out.glob("*.safetensors"):
+        if stale.stem not in trunk.frozen():
+            stale.unlink()
+    return out
+
+
+def _description(record: TaskRecord) -> Mapping[str, Any]:
+    target = record.target
+    return {
+        "name": record.name,
+        "target": {"kind": "classes" if isinstance(target, Classes) else "values", "n": target.n, "names": list(target.names)},
+        "transform": {name: affine.to_json() for name, affine in record.transform.items()},
+    }

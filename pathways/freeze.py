@@ -1,0 +1,176 @@
+"""Freezing: the winner's blobs are reloaded from disk, probed and named in the task's manifest, the commit point."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from pathways.modules import Masked, ModuleRef, Value
+
+from . import manifest
+from .assemble import PathModule
+from .errors import DataError
+from .files import write_atomically
+from .manifest import TaskRecord
+from .path import Path
+from .seeds import torch_generator
+from .strategy import Champion, Strategy, Winner
+from .task import Split, Task, take
+from .trainer.evaluate import measure
+from .trainer.numerics import one_thread
+from .trainer.samples import prepare, through
+
+if TYPE_CHECKING:
+    from .pool import Pool
+    from .system import System
+
+PROBE_SAMPLES = 16
+
+
+def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Winner) -> None:
+    """Make a search's winner the champion of its tasks.
+
+    Blobs are forced to disk first, then each task's probe is written, then its manifest, which commits it.
+    Tasks learned jointly commit one by one; a run that is killed in between freezes the rest when it resumes.
+    """
+    system.refresh()
+    known = set(system.reachable())
+    for task in tasks:
+        path = winner.paths[task.name]
+        system.tasks[task.name] = task
+        if task.name in system.records:
+            _check_same(system.records[task.name], winner)
+            continue
+        system.pool.sync(path.frozen())
+        sizes = path.costs(system.families).sizes
+        record = TaskRecord.of(
+            task,
+            Champion(
+                task.name, path, winner.candidate.training, winner.result.measures[task.name], winner.candidate.hash,
+                winner.parents, dict(winner.extra),
+            ),
+            index=1 + max((other.index for other in system.records.values()), default=-1),
+            strategy=strategy,
+            test=test_value(path, task, system),
+            new_parameters=sum(size for blob, size in sizes.items() if blob not in known),
+            probe=write_probe(system.directory, task, path, system),
+        )
+        manifest.write_task(system.directory, record)
+        known |= set(path.frozen())
+        system.records[task.name] = record
+        remeasure(system)
+
+
+def _check_same(record: TaskRecord, winner: Winner) -> None:
+    """A task that is frozen already must be one of this joint search, which was killed before it froze the rest."""
+    if record.champion.candidate != winner.candidate.hash:
+        raise DataError(
+            f"task {record.name!r} was learned by another search than this one: learn the other tasks without it, "
+            f"or `forget` it first."
+        )
+
+
+def remeasure(system: System) -> None:
+    """Measure every champion whose data is at hand on its test split: the rows of R[i, j] that are not there yet.
+
+    Nothing learned can change, but a table should show measurements, so every entry is one. All rows but the last
+    are there, unless a run was killed before it measured, or did not have the data then.
+    """
+    done = {(e.after, e.task) for e in system.ledger.evaluations("system")}
+    names = list(system.records)
+    for j, name in enumerate(names):
+        missing = [after for after in names[j:] if (after, name) not in done]
+        if name in system.tasks and missing:
+            task = system.tasks[name]
+            metric, n = task.measured_by.name, len(task.splits["test"])
+            value = test_value(system.records[name].champion.path, task, system)
+            for after in missing:
+                system.ledger.record_evaluation("system", after, name, "test", metric, value, n)
+
+
+def assembled(path: Path, system: System, *, fresh: bool = False) -> PathModule:
+    """The path with its weights from the pool, in evaluation mode; `fresh` reads every blob from disk."""
+    pool: Pool = system.pool
+
+    def weights(ref: ModuleRef) -> Mapping[str, Tensor]:
+        return pool.get(ref.id, fresh=fresh)  # type: ignore[union-attr]
+
+    return PathModule(path, weights, system.families).eval()
+
+
+def test_value(path: Path, task: Task, system: System) -> float:
+    """The task's metric on its test split, for reporting only."""
+    with one_thread():
+        samples = prepare(task, "test")
+        outputs = through(assembled(path, system), samples.values, (path.output,))[path.output]
+        return measure(task, outputs, samples.targets).validation  # type: ignore[arg-type]
+
+
+# -- probes -------------------------------------------------------------------------------------------------
+
+
+def write_probe(directory: FilePath, task: Task, path: Path, system: System) -> str:
+    """Store a fixed batch of inputs beside the outputs of the champion, reloaded from disk; returns the file's SHA-256."""
+    split: Split = task.splits["validation"]
+    order = torch.randperm(len(split), generator=torch_generator("probe", task.fingerprint))
+    chosen = take(split, order[:PROBE_SAMPLES].sort().values)
+    tensors = flat(chosen.inputs)
+    tensors["output"] = replay(path, task_inputs(task, chosen.inputs), system)
+    data = to_bytes({name: tensor.contiguous() for name, tensor in tensors.items()})
+    write_atomically(manifest.probe_file(directory, task.name), data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def replay(path: Path, inputs: Mapping[str, Value], system: System) -> Tensor:
+    """The outputs of a path reloaded from disk, run eagerly without gradients in one batch with one thread."""
+    with one_thread(), torch.no_grad():
+        output = assembled(path, system, fresh=True)(inputs)
+    return output.value if isinstance(output, Masked) else output
+
+
+def task_inputs(task: Task | TaskRecord, stored: Mapping[str, Value]) -> dict[str, Value]:
+    """Stored values as a path reads them: transformed, integer ids as they are."""
+    ports = task.inputs
+    values: dict[str, Value] = {}
+    for name, value in stored.items():
+        if ports[name].integer:
+            values[name] = value
+        elif isinstance(value, Masked):
+            values[name] = Masked(task.transform[name](value.value), value.mask)
+        else:
+            values[name] = task.transform[name](value)
+    return values
+
+
+def flat(inputs: Mapping[str, Value]) -> dict[str, Tensor]:
+    """Inputs as a flat mapping of tensors: `input/NAME`, and `mask/NAME` where masked."""
+    tensors: dict[str, Tensor] = {}
+    for name, value in inputs.items():
+        tensors[f"input/{name}"] = value.value if isinstance(value, Masked) else value
+        if isinstance(value, Masked):
+            tensors[f"mask/{name}"] = value.mask
+    return tensors
+
+
+def unflat(tensors: Mapping[str, Tensor]) -> dict[str, Value]:
+    """The inputs that `flat` wrote."""
+    values: dict[str, Value] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("input/"):
+            name = key.removeprefix("input/")
+            mask = tensors.get(f"mask/{name}")
+            values[name] = tensor if mask is None else Masked(tensor, mask.bool())
+    return values
+
+
+def read_probe(data: bytes) -> tuple[dict[str, Value], Tensor]:
+    """The inputs and outputs of a probe file."""
+    tensors = from_bytes(data)
+    return unflat(tensors), tensors["output"]

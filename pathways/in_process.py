@@ -1,0 +1,63 @@
+"""The engine that trains in this process."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path as FilePath
+
+from pathways.modules import BUILT_IN, Families
+
+from .engine import Answer, Dispatch
+from .errors import EngineError
+from .pool import Pool
+from .task import Task
+from .trainer import Trainer
+
+
+class InProcess:
+    """Trains each dispatch when its result is asked for, in this process, with one thread."""
+
+    workers = 1
+
+    def __init__(self) -> None:
+        self._queue: deque[Dispatch] = deque()
+        self._trainer: Trainer | None = None
+
+    def open(self, pool: FilePath, families: Families = BUILT_IN) -> None:
+        """Make ready to train against the pool in that directory; opening the same pool again does nothing."""
+        if self._trainer is None or self._trainer.pool.directory != pool or self._trainer.families is not families:
+            self._trainer = Trainer(Pool(pool), families)
+        self._queue.clear()
+
+    def provide(self, task: Task) -> None:
+        """Make a task's training and validation data known."""
+        self._opened().provide(task.without_test())
+
+    def submit(self, dispatch: Dispatch) -> None:
+        """Queue a dispatch."""
+        self._opened()
+        self._queue.append(dispatch)
+
+    def next(self, timeout: float | None = None) -> Answer | None:
+        """Train the next dispatch; `None` where none is queued."""
+        if not self._queue:
+            return None
+        dispatch = self._queue.popleft()
+        return Answer(dispatch, tuple(self._opened().run(dispatch.candidates)))
+
+    def cancel(self, dispatch: int) -> bool:
+        """Drop a dispatch that has not started; whether it was dropped."""
+        waiting = [d for d in self._queue if d.id == dispatch]
+        for found in waiting:
+            self._queue.remove(found)
+        return bool(waiting)
+
+    def close(self) -> None:
+        """Forget the data and the queue."""
+        self._queue.clear()
+        self._trainer = None
+
+    def _opened(self) -> Trainer:
+        if self._trainer is None:
+            raise EngineError("the engine must be opened before work is submitted: call `open(pool, families)`.")
+        return self._trainer

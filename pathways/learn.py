@@ -1,0 +1,149 @@
+"""The loop that learns: ask, look up, train, commit, tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+from .candidate import Candidate, Result
+from .engine import Dispatch, Engine
+from .errors import PathwaysError
+from .progress import Event, Progress
+from .strategy import Search, Winner
+
+if TYPE_CHECKING:
+    from .ledger import Ledger
+    from .pool import Pool
+
+_numbers = count()  # of dispatches in this process: an answer that an interrupted search left behind is not mistaken
+
+
+@dataclass
+class Work:
+    """A search and what is known of it.
+
+    Args:
+        search: what asks and is told.
+        strategy: its name, for the ledger.
+        tasks: names of the tasks it learns.
+    """
+
+    search: Search
+    strategy: str
+    tasks: tuple[str, ...]
+    tried: int = 0
+    best: float = float("-inf")
+    failures: set[str] = field(default_factory=set)
+
+    def see(self, result: Result) -> Event:
+        """Take a result; returns where the search stands."""
+        self.tried += 1
+        self.best = max(self.best, result.quality)
+        self.failures |= {result.failure} if result.failure else set()
+        return Event("+".join(self.tasks), self.strategy, self.tried, best=self.best if self.best > float("-inf") else None)
+
+    def winner(self) -> Winner:
+        """The best path found; a `PathwaysError` says why there is none."""
+        winner = self.search.best()
+        if winner is None:
+            reasons = "; ".join(sorted(self.failures)[:3]) or "it asked for no candidate"
+            raise PathwaysError(
+                f"strategy `{self.strategy}` found no path for {', '.join(map(repr, self.tasks))} "
+                f"in {self.tried} candidates: {reasons}."
+            )
+        return winner
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where searches are worked off.
+
+    Args:
+        ledger, pool, engine: where candidates are recorded, blobs are kept, trainers run.
+        dispatch: candidates sent and committed together.
+        alive: called before each round, to renew leases.
+        progress: called with an `Event` after each result.
+    """
+
+    ledger: Ledger
+    pool: Pool
+    engine: Engine
+    dispatch: int = 1
+    alive: Callable[[], None] = lambda: None
+    progress: Progress = lambda event: None
+
+
+def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Winner]]:
+    """Run searches side by side to their ends, and give each with its winner as it ends.
+
+    Every candidate is looked up in the ledger before it is trained, so a resumed search runs through its
+    committed part and goes on where the record ends.
+
+    Raises:
+        PathwaysError: no candidate of a search could be trained; the message says why each failed.
+    """
+    running = list(works)
+    while running:
+        bench.alive()
+        asked = {id(work): work.search.ask() for work in running}
+        for work in [work for work in running if not asked[id(work)]]:
+            running.remove(work)
+            yield work, work.winner()
+        results: dict[str, Result] = {}
+        for work, result in try_all([(work, asked[id(work)]) for work in running], bench):
+            results[result.candidate] = result
+            bench.progress(work.see(result))
+        for work in running:
+            work.search.tell([(candidate, results[candidate.hash]) for candidate in asked[id(work)]])
+
+
+def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> Iterator[tuple[Work, Result]]:
+    """Each distinct candidate's result, from the ledger or from a trainer, as they come; one transaction a dispatch."""
+    sent: dict[int, Work] = {}
+    taken: set[str] = set()
+    for work, candidates in asked:
+        distinct = {candidate.hash: candidate for candidate in candidates if candidate.hash not in taken}
+        taken |= set(distinct)
+        known = _whole(bench, distinct)
+        if known:
+            bench.ledger.reuse(work.strategy, work.tasks, [(distinct[key], result) for key, result in known.items()])
+            yield from ((work, result) for result in known.values())
+        missing = [candidate for key, candidate in distinct.items() if key not in known]
+        for start in range(0, len(missing), bench.dispatch):
+            dispatch = Dispatch(next(_numbers), tuple(missing[start : start + bench.dispatch]))
+            sent[dispatch.id] = work
+            bench.engine.submit(dispatch)
+    while sent:
+        answer = bench.engine.next()
+        if answer is None:
+            raise PathwaysError(f"the engine lost {len(sent)} dispatches: run `pathways resume`.")
+        if answer.dispatch.id not in sent:
+            continue
+        work = sent.pop(answer.dispatch.id)
+        pairs = list(zip(answer.dispatch.candidates, answer.results, strict=True))
+        bench.ledger.commit(work.strategy, work.tasks, answer.dispatch.id, pairs)
+        yield from ((work, result) for _, result in pairs)
+
+
+def _whole(bench: Bench, distinct: Mapping[str, Candidate]) -> dict[str, Result]:
+    """The results the ledger knows, without those whose blobs were lost or collected: these are trained again, to the same bytes."""
+    known = bench.ledger.known(list(distinct))
+    lost = [
+        key for key, result in known.items()
+        if not all(map(bench.pool.intact, [*result.blobs.values(), *result.optimizers.values()]))
+    ]  # fmt: skip
+    if lost:
+        bench.ledger.drop(lost)
+    return {key: _named(bench.ledger, distinct[key], result) for key, result in known.items() if key not in lost}
+
+
+def _named(ledger: Ledger, candidate: Candidate, result: Result) -> Result:
+    """The result with its blobs under this candidate's draft names: equal candidates may call their drafts otherwise."""
+    names = list(candidate.drafts())
+    if not result.ok or set(result.blobs) == set(names):
+        return result
+    new = dict(zip(ledger.candidate(candidate.hash).drafts(), names, strict=True))
+    blobs, optimizers = ({new[old]: blob for old, blob in kept.items()} for kept in (result.blobs, result.optimizers))
+    return replace(result, blobs=blobs, optimizers=optimizers)

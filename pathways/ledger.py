@@ -1,0 +1,298 @@
+"""The ledger: the record of every candidate that was tried, in SQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, case, delete, distinct, func, insert, inspect, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from . import leases
+from .candidate import Candidate, Result
+from .errors import LedgerError
+from .ledger_rows import Cost, Evaluation, Row, candidate_values, evaluation_of, finite, result_of, row_of
+from .ledger_sql import chosen, chunks, lost_among, note, upsert, where
+from .ledger_tables import FORMAT, candidates, connect, controls, create_tables, evaluations, meta, tried
+
+Pairs = Sequence[tuple[Candidate, Result]]
+
+
+class Ledger:
+    """Candidates, results, evaluations, controls and leases of a run. Every write is one transaction.
+
+    Args:
+        url_or_path: a SQLite file (made where it does not exist), or the URL of another database.
+
+    Raises:
+        LedgerError: it cannot be opened, is no ledger, or has another format.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> from pathways.ledger import Ledger
+        >>> with Ledger(pathlib.Path(tempfile.mkdtemp()) / "ledger.db") as ledger:
+        ...     ledger.record_evaluation("munet", "a", "a", "test", "accuracy", 0.9, n=100)
+        ...     ledger.evaluations("munet")[0].value
+        0.9
+    """
+
+    def __init__(self, url_or_path: str | Path) -> None:
+        text = str(url_or_path)
+        try:
+            self.engine = connect(text if "://" in text else URL.create("sqlite", database=text))
+        except (SQLAlchemyError, ImportError) as error:
+            raise LedgerError(f"`url_or_path` must be a file or a URL, found {text!r}: {error}") from None
+        # The URL of a server may hold a password, which no message may show.
+        self.where = self.engine.url.render_as_string(hide_password=True) if "://" in text else text
+        try:
+            self._check_format()
+        except LedgerError:
+            self.engine.dispose()
+            raise
+
+    def close(self) -> None:
+        """Close the connections; the last to close a SQLite file folds its write-ahead log back into it."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _check_format(self) -> None:
+        with self._transaction() as connection:
+            tables = set(inspect(connection).get_table_names())
+        if not tables:
+            self._write_twice(create_tables)
+        with self._transaction() as connection:
+            query = select(meta.c.value).where(meta.c.key == "format")
+            found = connection.execute(query).scalar() if not tables or "meta" in tables else None
+        if found != str(FORMAT):
+            what = f"format {found}" if found else "another database"
+            raise LedgerError(
+                f"{self.where} must be a ledger of format {FORMAT}, found {what}: use the release that wrote it."
+            )
+
+    def sync(self) -> None:
+        """Force what was committed to disk, so that it survives a power cut; servers do so at each commit."""
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
+
+    @contextmanager
+    def _transaction(self, write: bool = False) -> Iterator[Connection]:
+        try:
+            with self.engine.connect().execution_options(write=write) as connection, connection.begin():
+                yield connection
+        except SQLAlchemyError as error:
+            reason = getattr(error, "orig", None) or error
+            raise LedgerError(f"{self.where} must be a ledger that can be used, found: {reason}.") from error
+
+    def _write_twice(self, change: Callable[[Connection], None]) -> None:
+        """Make a change; where another writer of a server database was earlier, look again and repeat."""
+        try:
+            with self._transaction(write=True) as connection:
+                change(connection)
+        except LedgerError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            with self._transaction(write=True) as connection:
+                change(connection)
+
+    # -- candidates ---------------------------------------------------------------------------------------
+
+    def known(self, hashes: Iterable[str]) -> dict[str, Result]:
+        """The results of those candidates that were tried already, by candidate hash."""
+        with self._transaction() as connection:
+            found = chosen(connection, candidates, candidates.c.keys(), hashes)
+            return {row["hash"]: result_of(row) for row in found if not row["lost"]}
+
+    def candidate(self, hash: str) -> Candidate:
+        """The whole candidate of that hash, as first asked for; a `LedgerError` where there is none."""
+        with self._transaction() as connection:
+            query = select(candidates.c.candidate).where(candidates.c.hash == hash)
+            data = connection.execute(query).scalar()
+        if data is None:
+            raise LedgerError(f"`hash` must be of a candidate in {self.where}, found {hash!r}: `rows()` lists them.")
+        return Candidate.from_json(data)
+
+    def commit(self, strategy: str, tasks: Sequence[str], dispatch: int, pairs: Pairs) -> None:
+        """Record a dispatch in one transaction; what is recorded already stays as it is and counts once.
+
+        Args:
+            strategy: who asked.
+            tasks: the tasks it is learning.
+            dispatch: the dispatch's number.
+            pairs: each candidate with its result.
+
+        Raises:
+            LedgerError: a result belongs to another candidate, or labels are not plain data.
+        """
+        for candidate, result in pairs:
+            if result.candidate != candidate.hash:
+                raise LedgerError(
+                    f"`pairs` must hold each candidate with its own result, found candidate {candidate.hash} "
+                    f"with the result of {result.candidate}."
+                )
+        asked = [candidate for candidate, _ in pairs]
+        now = time.time()
+
+        def change(connection: Connection) -> None:
+            lost = lost_among(connection, asked)
+            new = {c.hash: candidate_values(c, r, dispatch, now) for c, r in pairs if lost.get(c.hash, True)}
+            if fresh := [values for hash, values in new.items() if hash not in lost]:
+                connection.execute(insert(candidates), fresh)
+            for hash in new.keys() & lost.keys():
+                connection.execute(update(candidates).where(candidates.c.hash == hash).values(**new[hash]))
+            note(connection, strategy, tasks, asked, new)
+
+        self._write_twice(change)
+
+    def reuse(self, strategy: str, tasks: Sequence[str], pairs: Pairs) -> None:
+        """Note that a strategy asked for candidates whose results were known: they cost it nothing.
+
+        What the same strategy had trained for the same task (a resumed run) stays noted as trained.
+        """
+        asked = [candidate for candidate, _ in pairs]
+
+        def change(connection: Connection) -> None:
+            lost = lost_among(connection, asked)
+            for candidate in asked:
+                if lost.get(candidate.hash, True):
+                    raise LedgerError(f"`pairs` must be in the ledger, found {candidate.hash} which is not: commit it.")
+            note(connection, strategy, tasks, asked, ())
+
+        self._write_twice(change)
+
+    def drop(self, hashes: Iterable[str]) -> None:
+        """Strike out candidates whose blobs are lost: no longer `known`, they are trained again if asked for.
+
+        `rows` and `costs` still tell of them: who tried them did so, and paid for it.
+        """
+        with self._transaction(write=True) as connection:
+            for some in chunks(hashes):
+                connection.execute(update(candidates).where(candidates.c.hash.in_(some)).values(lost=True))
+
+    def rows(self, task: str | None = None, strategy: str | None = None) -> list[Row]:
+        """What was tried (for `task`, by `strategy`), in commit order; a joint candidate is one row."""
+        query = (
+            select(*tried.c["strategy", "number", "labels", "reused"], candidates)
+            .join_from(tried, candidates)
+            .where(*where(tried, task=task, strategy=strategy))
+            .order_by(candidates.c.id, tried.c.id)
+        )
+        with self._transaction() as connection:
+            found: dict[tuple[str, str], Row] = {}
+            for row in connection.execute(query).mappings():
+                key = (row["strategy"], row["hash"])
+                if key not in found:
+                    found[key] = row_of(dict(row))
+            return list(found.values())
+
+    def costs(self, task: str | None = None) -> dict[str, Cost]:
+        """What each strategy paid, for `task` or in all; the tasks of a joint candidate share its cost."""
+
+        def paid(column: Any) -> Any:
+            return func.sum(case((tried.c.reused, 0.0), else_=column / candidates.c.task_count))
+
+        asked = func.count(distinct(tried.c.hash))
+        reused = func.count(distinct(case((tried.c.reused, tried.c.hash))))
+        query = (
+            select(tried.c.strategy, asked, reused, *map(paid, candidates.c["seconds", "cpu_seconds"]))
+            .join_from(tried, candidates)
+            .where(*where(tried, task=task))
+            .group_by(tried.c.strategy)
+            .order_by(tried.c.strategy)
+        )
+        with self._transaction() as connection:
+            return {name: Cost(*cost) for name, *cost in connection.execute(query)}
+
+    # -- evaluations and controls -------------------------------------------------------------------------
+
+    def record_evaluation(
+        self, strategy: str, after: str, task: str, split: str, metric: str, value: float, n: int
+    ) -> None:
+        """Record a metric of `task` as it is once `after` was learned; replaces an earlier record.
+
+        Args:
+            strategy: whose network it is.
+            after: the task learned last; `""` before any.
+            task: the task it was measured on.
+            split: `test` or `validation`.
+            metric: its name.
+            value: in the metric's own unit.
+            n: on how many samples.
+        """
+        key = {"strategy": strategy, "after": after, "task": task, "split": split}
+        with self._transaction(write=True) as connection:
+            upsert(connection, evaluations, key, {"metric": metric, "value": finite(value), "n": n})
+
+    def evaluations(self, strategy: str | None = None) -> list[Evaluation]:
+        """The evaluations (of `strategy`), in the order first recorded; NaN where a metric was not finite."""
+        query = select(evaluations).where(*where(evaluations, strategy=strategy)).order_by(evaluations.c.id)
+        with self._transaction() as connection:
+            return [evaluation_of(dict(row)) for row in connection.execute(query).mappings()]
+
+    def learned(self) -> list[str]:
+        """The tasks that the system had learned when it was last measured, in order."""
+        return list(dict.fromkeys(e.after for e in self.evaluations("system") if e.after))
+
+    def record_control(self, strategy: str, task: str, data: dict[str, Any]) -> None:
+        """Record what came of a control on `task`, as plain data; replaces an earlier record."""
+        with self._transaction(write=True) as connection:
+            upsert(connection, controls, {"strategy": strategy, "task": task}, {"data": data})
+
+    def control(self, strategy: str, task: str) -> dict[str, Any] | None:
+        """What was recorded of a control on `task`; `None` where nothing was."""
+        return self.controls().get((strategy, task))
+
+    def controls(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """All controls, by (strategy, task), in the order they were first recorded."""
+        with self._transaction() as connection:
+            found = connection.execute(select(controls).order_by(controls.c.id)).mappings()
+            return {(row["strategy"], row["task"]): row["data"] for row in found}
+
+    # -- leases, forgetting -------------------------------------------------------------------------------
+
+    def lease(self, task: str, owner: str, seconds: float) -> None:
+        """Become the one writer of `task` for `seconds`.
+
+        The lease of a process that is gone, or silent for longer than its lease, is taken over.
+
+        Raises:
+            LedgerError: a live process holds it; the message names it and says for how long.
+        """
+        self._write_twice(lambda connection: leases.acquire(connection, task, owner, seconds))
+
+    def renew(self, task: str, owner: str, seconds: float) -> None:
+        """Hold the lease for `seconds` from now; a `LedgerError` where another process has taken it over."""
+        with self._transaction(write=True) as connection:
+            leases.renew(connection, task, owner, seconds)
+
+    def release(self, task: str, owner: str) -> None:
+        """Give the lease back; nothing happens where `owner` does not hold it."""
+        with self._transaction(write=True) as connection:
+            leases.release(connection, task, owner)
+
+    def leased(self, except_by: str) -> list[str]:
+        """The tasks that live processes other than the owner `except_by` hold."""
+        with self._transaction() as connection:
+            return leases.held_by_others(connection, except_by)
+
+    def forget(self, task: str) -> None:
+        """Remove a task: what was tried for it, its evaluations (of it and after it) and its controls.
+
+        A candidate that trained it together with other tasks is one experiment: its record stays whole while
+        one of them is left, no longer listed under this task, and goes with the last of them. Leases stay.
+        """
+        with self._transaction(write=True) as connection:
+            connection.execute(delete(tried).where(tried.c.task == task))
+            left = select(tried.c.hash).where(tried.c.hash == candidates.c.hash).exists()
+            connection.execute(delete(candidates).where(~left))
+            about = (evaluations.c.task == task) | (evaluations.c.after == task)
+            connection.execute(delete(evaluations).where(about))
+            connection.execute(delete(controls).where(controls.c.task == task))

@@ -1,0 +1,131 @@
+"""What the ledger returns, and how candidates and results become rows and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .candidate import Candidate, Result
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate that a strategy tried.
+
+    Args:
+        id: grows with every commit; the order of the record.
+        hash: the candidate's.
+        strategy: who asked for it.
+        tasks: the tasks it was tried for.
+        generation: the candidate's `order`.
+        number: the asker's number for it, where it gave one.
+        dispatch: which dispatch trained it.
+        labels: what the asker said of it: parents, mutations, ...
+        training: its hyperparameters.
+        paths: by task, the hash of its path.
+        result: raw measures, blobs and costs, as trained.
+        reused: whether the answer came from the record, so that this strategy paid nothing for it.
+        finished: when it was committed, in seconds since 1970 (UTC).
+    """
+
+    id: int
+    hash: str
+    strategy: str
+    tasks: tuple[str, ...]
+    generation: int
+    number: int | None
+    dispatch: int
+    labels: Mapping[str, Any]
+    training: Mapping[str, Any]
+    paths: Mapping[str, str]
+    result: Result
+    reused: bool
+    finished: float
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """What the asker named as its parents."""
+        return tuple(map(str, self.labels.get("parents", ())))
+
+    @property
+    def seconds(self) -> float:
+        """Wall time that this strategy paid: 0 where the answer came from the record."""
+        return 0.0 if self.reused else self.result.seconds
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that this strategy paid: 0 where the answer came from the record."""
+        return 0.0 if self.reused else self.result.cpu_seconds
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a strategy paid: candidates, how many of them came from the record, wall and processor seconds."""
+
+    candidates: int
+    reused: int
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A metric of `task` on `split` (`n` samples) after `after` was learned; `after=""`: before any task."""
+
+    strategy: str
+    after: str
+    task: str
+    split: str
+    metric: str
+    value: float
+    n: int
+
+
+def candidate_values(candidate: Candidate, result: Result, dispatch: int, finished: float) -> dict[str, Any]:
+    """The columns of the `candidates` table."""
+    data = result.to_json()
+    return {
+        "hash": candidate.hash, "tasks": list(candidate.paths), "task_count": len(candidate.paths),
+        "generation": candidate.order, "dispatch": dispatch, "candidate": candidate.to_json(),
+        "training": candidate.training.to_json(),
+        "paths": {task: path.hash for task, path in candidate.paths.items()},
+        "quality": finite(result.quality), "fitness": finite(result.fitness),
+        "finished": finished, "lost": False,
+        **{name: data[name] for name in _AS_THEY_ARE},
+    }
+
+
+_AS_THEY_ARE = (
+    "failure", "measures", "curve", "parameters", "trainable", "flops", "seconds", "cpu_seconds",
+    "blobs", "optimizers",
+)
+
+
+def result_of(row: Mapping[str, Any]) -> Result:
+    """The result in a row of the `candidates` table, equal to the one that was committed."""
+    return Result.from_json({"candidate": row["hash"], **{name: row[name] for name in _AS_THEY_ARE}})
+
+
+def row_of(row: Mapping[str, Any]) -> Row:
+    """The `Row` in a joined row of `tried` and `candidates`."""
+    return Row(
+        row["id"], row["hash"], row["strategy"], tuple(row["tasks"]), row["generation"], row["number"],
+        row["dispatch"], row["labels"], row["training"], row["paths"], result_of(row), row["reused"],
+        row["finished"],
+    )
+
+
+def evaluation_of(row: Mapping[str, Any]) -> Evaluation:
+    """The `Evaluation` in a row of the `evaluations` table."""
+    value = math.nan if row["value"] is None else row["value"]
+    return Evaluation(row["strategy"], row["after"], row["task"], row["split"], row["metric"], value, row["n"])
+
+
+def finite(value: float) -> float | None:
+    """`value`, or `None` where it is NaN or infinite, which not every database can hold."""
+    return value if math.isfinite(value) else None
+
+
+__all__ = ["Cost", "Evaluation", "Row", "candidate_values", "evaluation_of", "finite", "result_of", "row_of"]

@@ -1,0 +1,166 @@
+"""The files that say what a system is: `system.json`, and `tasks/NAME.json`, whose writing commits a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path as FilePath
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pathways.modules import BUILT_IN, Families, content_hash
+
+from .errors import PathwaysError
+from .fields import read_json
+from .files import write_json
+from .records import SystemRecord, TaskRecord, fingerprint
+
+NAME_BYTES = 200
+"""Longest percent-encoded task name: file systems allow 255 bytes, suffixes included."""
+
+
+def system_file(directory: FilePath) -> FilePath:
+    """Where a run directory keeps the record of its system."""
+    return directory / "system.json"
+
+
+def task_file(directory: FilePath, task: str) -> FilePath:
+    """Where a run directory keeps the record of `task`; no name can lead out of it.
+
+    Raises:
+        PathwaysError: the name is empty or too long for a file.
+
+    Example:
+        >>> task_file(FilePath("run"), "../omniglot/Greek").as_posix()
+        'run/tasks/..%2Fomniglot%2FGreek.json'
+    """
+    encoded = quote(task, safe="", errors="surrogatepass")
+    if not 0 < len(encoded) <= NAME_BYTES:
+        raise PathwaysError(
+            f"`name` of a task must have 1 to {NAME_BYTES} characters when percent-encoded, found "
+            f"{len(encoded)} in {task!r:.60}: choose another name."
+        )
+    return directory / "tasks" / f"{encoded}.json"
+
+
+def probe_file(directory: FilePath, task: str) -> FilePath:
+    """Where a run directory keeps the probe of `task`."""
+    return directory / "probes" / f"{task_file(directory, task).stem}.safetensors"
+
+
+def write_system(directory: FilePath, record: SystemRecord) -> None:
+    """Write `system.json`, atomically."""
+    _write(system_file(directory), record)
+
+
+def read_system(directory: FilePath, families: Families = BUILT_IN) -> SystemRecord:
+    """The record of the system in a run directory.
+
+    Raises:
+        PathwaysError: there is none, or it does not fit; the message names file and key.
+    """
+    file = system_file(directory)
+    data, digest = _read(file)
+    record = SystemRecord.from_json(file, data, families)
+    _check_digest(file, data, digest)
+    return record
+
+
+def write_task(directory: FilePath, record: TaskRecord) -> None:
+    """Write or replace the record of a task, atomically: from here on the task is learned."""
+    _write(task_file(directory, record.name), record)
+
+
+def read_task(directory: FilePath, task: str, families: Families = BUILT_IN) -> TaskRecord:
+    """The record of `task`.
+
+    Raises:
+        PathwaysError: there is none, or it does not fit; the message names file and key.
+    """
+    return _read_task_file(task_file(directory, task), families)
+
+
+def read_tasks(directory: FilePath, families: Families = BUILT_IN) -> dict[str, TaskRecord]:
+    """The records of all tasks by name, in the order they were learned.
+
+    Raises:
+        PathwaysError: one does not fit, or two have the same index; the message names file and key.
+    """
+    records, unreadable = read_valid_tasks(directory, families)
+    if unreadable:
+        raise PathwaysError(unreadable[0][1])
+    return records
+
+
+def read_valid_tasks(
+    directory: FilePath, families: Families = BUILT_IN
+) -> tuple[dict[str, TaskRecord], list[tuple[str, str]]]:
+    """As `read_tasks`, without those that do not fit: these come second, each with what does not fit."""
+    records: list[TaskRecord] = []
+    unreadable: list[tuple[str, str]] = []
+    for file in sorted((directory / "tasks").glob("*.json")):
+        try:
+            record = _read_task_file(file, families)
+            for other in records:
+                if other.index == record.index:
+                    raise PathwaysError(
+                        f"{file}: `index` must be its own, found {record.index}, as {other.name!r} has."
+                    )
+            records.append(record)
+        except PathwaysError as error:
+            unreadable.append((unquote(file.stem), str(error)))
+    records.sort(key=lambda record: record.index)
+    return {record.name: record for record in records}, unreadable
+
+
+def remove_strays(directory: FilePath, records: Iterable[str]) -> None:
+    """Remove what a forgetting or a freezing that was cut short left: probes of no task in `records`, half-written files."""
+    kept = {probe_file(directory, task).name for task in records}
+    probes = [file for file in (directory / "probes").glob("*") if file.name not in kept]
+    for file in [*probes, *directory.glob("tasks/.tmp-*"), *directory.glob(".tmp-*")]:
+        file.unlink(missing_ok=True)
+
+
+def remove_task(directory: FilePath, task: str) -> None:
+    """Remove the record of a task, and with it the task; nothing happens where there is none."""
+    task_file(directory, task).unlink(missing_ok=True)
+
+
+def _write(file: FilePath, record: SystemRecord | TaskRecord) -> None:
+    try:
+        data = record.to_json()
+        write_json(file, {**data, "digest": content_hash(data)})
+    except (TypeError, ValueError) as error:
+        raise PathwaysError(f"{file} must hold plain data only, found: {error}.") from error
+
+
+def _read(file: FilePath) -> tuple[Any, Any]:
+    """The content of a file, and the digest that it says it has."""
+    data = read_json(file)
+    digest = data.pop("digest", None) if isinstance(data, dict) else None
+    return data, digest
+
+
+def _check_digest(file: FilePath, data: Any, digest: Any) -> None:
+    """Refuse what was edited in a way that still reads well, such as another name of a class."""
+    computed = content_hash(data)
+    if digest != computed:
+        found = "no such key" if digest is None else repr(digest)
+        raise PathwaysError(
+            f"{file}: `digest` must be {computed!r}, the SHA-256 of the other keys, found {found}: "
+            f"the file was edited; restore it from a copy of the run."
+        )
+
+
+def _read_task_file(file: FilePath, families: Families) -> TaskRecord:
+    data, digest = _read(file)
+    record = TaskRecord.from_json(file, data, families)
+    if quote(record.name, safe="") + ".json" != file.name:
+        raise PathwaysError(f"{file}: `task` must be the name that the file has, found {record.name!r}.")
+    _check_digest(file, data, digest)
+    return record
+
+
+__all__ = [
+    "SystemRecord", "TaskRecord", "fingerprint", "probe_file", "read_system", "read_task", "read_tasks",
+    "read_valid_tasks", "remove_strays", "remove_task", "system_file", "task_file", "write_system", "write_task",
+]

@@ -1,0 +1,58 @@
+"""Colours of figures: legible for colour-blind readers, one hue a task, grey for what all share."""
+
+from __future__ import annotations
+
+# CARTO's "Safe" qualitative palette (after Tol 2012), its grey replaced by Okabe and Ito's orange,
+# ordered so that neighbours differ in lightness too.
+TASKS = (
+    "#332288",
+    "#E69F00",
+    "#117733",
+    "#CC6677",
+    "#6699CC",
+    "#661100",
+    "#44AA99",
+    "#AA4499",
+    "#999933",
+    "#882255",
+    "#88CCEE",
+    "#B8A63A",
+)
+INK = "#1f2933"
+MUTED = "#697586"
+FAINT = "#d5dae1"
+SHARED = "#e9ecf0"
+PAPER = "#ffffff"
+
+# Sides of a comparison, the same colour in every chart.
+CHAMPION = "#0b6e99"
+CONTROLS = ("#d98a1f", "#8a8f98", "#7a5195", "#5a9367", "#b5526b")
+
+
+def task_colour(index: int) -> str:
+    """The colour of the task at that place in the order of learning; colours repeat after twelve.
+
+    >>> task_colour(0) == task_colour(12)
+    True
+    """
+    return TASKS[index % len(TASKS)]
+
+
+def tint(colour: str, strength: float) -> str:
+    """`colour` mixed into white: 0 is white, 1 is the colour.
+
+    >>> tint("#000000", 0.5)
+    '#808080'
+    """
+    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(255 - strength * (255 - channel)):02x}" for channel in channels)
+
+
+def on(colour: str) -> str:
+    """The colour of text that is legible on `colour`: ink on light ones, paper on dark ones.
+
+    >>> on("#332288") == PAPER, on("#88CCEE") == INK
+    (True, True)
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 145 else PAPER

@@ -1,0 +1,244 @@
+"""What the manifest holds: the record of a system and that of each task, as plain data and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from pathways.modules import BUILT_IN, Draft, Families, Port, Vector, content_hash
+from pathways.modules.spec import thaw
+
+from .candidate import Measures, Training
+from .errors import PathwaysError
+from .fields import Fields, difference, plain_number
+from .path import Path
+from .strategy import Champion, Strategy
+from .task import Affine, Classes, Target, Task, Values
+
+FORMAT = 1
+"""The version of both files; raised when their keys change."""
+
+
+@dataclass(frozen=True)
+class SystemRecord:
+    """What a system is, before it learned anything.
+
+    Args:
+        run: its identity, a hash of its configuration.
+        seed: what everything random in it derives from.
+        numerics: the fingerprint of the numerics it was made with, plain data.
+        root: the headless path that tasks build on, where there is one.
+        training: default hyperparameters and budget of its candidates.
+        format: the version of the file.
+    """
+
+    run: str
+    seed: int
+    numerics: Mapping[str, Any] = field(default_factory=dict)
+    root: Path | None = None
+    training: Training = Training()  # noqa: RUF009 - immutable
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain data."""
+        return {
+            "format": self.format, "run": self.run, "seed": self.seed, "numerics": thaw(self.numerics),
+            "root": None if self.root is None else self.root.to_json(), "training": self.training.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, file: FilePath, data: Any, families: Families = BUILT_IN) -> SystemRecord:
+        """The record that `to_json` wrote; a `PathwaysError` names file and key of what does not fit."""
+        fields = Fields(file, data)
+        _check_format(fields)
+        root = None if fields.null("root") else fields.parsed("root", lambda path: _path(path, families))
+        training = fields.parsed("training", _training)
+        record = cls(fields.text("run"), fields.integer("seed"), fields.mapping("numerics"), root, training)
+        fields.done()
+        return record
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A champion, with what is needed to use it, report on it and prove it unchanged. No times, no hosts.
+
+    Args:
+        champion: path, hyperparameters, raw validation measures and lineage.
+        index: how many tasks were learned before it.
+        target: kind, size and names of what it predicts.
+        transform: by input, how stored values become module inputs.
+        metric: name of the metric of its measures and of `test`.
+        higher_is_better: the metric's sense.
+        source: where the data came from.
+        data: the fingerprint of train and validation data.
+        test_data: the fingerprint of the test data; `None` where there was none.
+        test: the metric on the test data, read once, at the end.
+        new_parameters: parameters of the modules that no earlier task and no root had.
+        probe: the SHA-256 of the file in `probes/` that has the task's name.
+        strategy: the name of what found it.
+        settings: the strategy's settings, plain data.
+    """
+
+    champion: Champion
+    index: int
+    target: Target
+    transform: Mapping[str, Affine]
+    metric: str
+    higher_is_better: bool
+    source: str
+    data: str
+    test_data: str | None
+    test: float | None
+    new_parameters: int
+    probe: str
+    strategy: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, task: Task, champion: Champion, *, index: int, strategy: Strategy, test: float | None,
+        new_parameters: int, probe: str,
+    ) -> TaskRecord:
+        """The record of a champion of `task` that `strategy` found."""
+        metric = task.measured_by
+        return cls(
+            champion, index, task.target, task.transform, metric.name, metric.higher_is_better, task.source,
+            task.fingerprint, task.test_fingerprint, test, new_parameters, probe,
+            strategy.name, strategy.to_json(),
+        )
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.champion.task
+
+    @property
+    def path(self) -> Path:
+        """The champion's path."""
+        return self.champion.path
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """The port of each input."""
+        return self.champion.path.inputs
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain data."""
+        champion, kind = self.champion, "classes" if isinstance(self.target, Classes) else "values"
+        return {
+            "format": FORMAT, "task": champion.task, "index": self.index,
+            "path": champion.path.to_json(), "training": champion.training.to_json(),
+            "measures": {name: _plain(value) for name, value in asdict(champion.measures).items()},
+            "candidate": champion.candidate, "parents": list(champion.parents), "extra": thaw(champion.extra),
+            "target": {"kind": kind, "n": self.target.n, "names": list(self.target.names)},
+            "transform": {name: _plain_affine(affine) for name, affine in self.transform.items()},
+            "metric": {"name": self.metric, "higher_is_better": self.higher_is_better},
+            "source": self.source, "data": self.data, "test_data": self.test_data,
+            "test": None if self.test is None else plain_number(self.test),
+            "new_parameters": self.new_parameters, "probe": self.probe,
+            "strategy": {"name": self.strategy, "settings": thaw(self.settings)},
+        }
+
+    @classmethod
+    def from_json(cls, file: FilePath, data: Any, families: Families = BUILT_IN) -> TaskRecord:
+        """The record that `to_json` wrote; a `PathwaysError` names file and key of what does not fit."""
+        fields = Fields(file, data)
+        _check_format(fields)
+        champion = Champion(
+            fields.text("task"), fields.parsed("path", lambda path: _path(path, families)),
+            fields.parsed("training", _training), _measures(fields.inside("measures")),
+            fields.text("candidate"), fields.texts("parents"), fields.mapping("extra"),
+        )
+        metric, strategy = fields.inside("metric"), fields.inside("strategy")
+        record = cls(
+            champion, fields.integer("index"), _target(fields.inside("target")),
+            fields.parsed("transform", _affines), metric.text("name"), metric.boolean("higher_is_better"),
+            fields.text("source"), fields.text("data"),
+            None if fields.null("test_data") else fields.text("test_data"),
+            None if fields.null("test") else fields.number("test"),
+            fields.integer("new_parameters"), fields.text("probe"),
+            strategy.text("name"), strategy.mapping("settings"),
+        )
+        for part in (fields, metric, strategy):
+            part.done()
+        _check(record, fields, families)
+        return record
+
+
+def fingerprint(records: Iterable[TaskRecord]) -> str:
+    """A hash over task names, paths and blob ids: equal for equal systems, whatever the order or time."""
+    return content_hash(sorted([r.name, r.path.hash, sorted(r.path.frozen())] for r in records))
+
+
+def _check_format(fields: Fields) -> None:
+    if (found := fields.integer("format")) != FORMAT:
+        fields.wrong("format", f"{FORMAT}, the format that this release reads", found)
+
+
+def _check(record: TaskRecord, fields: Fields, families: Families) -> None:
+    """What the parts of a champion's record must be to each other."""
+    path = record.path
+    if any(isinstance(ref, Draft) for step in path.steps.values() for ref in step.refs()):
+        fields.wrong("path", "of frozen modules only", "a draft")
+    output = path.ports(families)[path.output]
+    if output != Vector(record.target.n):
+        fields.wrong("target.n", f"the size of what the path gives, {output}", record.target.n)
+    if set(record.transform) != set(path.inputs):
+        fields.wrong("transform", f"one for each input, {sorted(path.inputs)}", sorted(record.transform))
+    for name in ("index", "new_parameters"):
+        if getattr(record, name) < 0:
+            fields.wrong(name, "at least 0", getattr(record, name))
+
+
+def _path(data: dict[str, Any], families: Families) -> Path:
+    path = Path.from_json(data)
+    path.ports(families)
+    _same(data, path.to_json())
+    return path
+
+
+def _training(data: dict[str, Any]) -> Training:
+    training = Training.from_json(data)
+    _same(data, training.to_json())
+    return training
+
+
+def _affines(data: dict[str, Any]) -> dict[str, Affine]:
+    affines = {name: Affine.from_json(affine) for name, affine in data.items()}
+    _same(data, {name: affine.to_json() for name, affine in affines.items()})
+    return affines
+
+
+def _plain_affine(affine: Affine) -> dict[str, Any]:
+    return Affine.from_json(affine.to_json()).to_json()
+
+
+def _same(found: Any, written: Any) -> None:
+    """Refuse what a parser let pass: keys it does not know, or would have written otherwise."""
+    if (place := difference(found, written)) is not None:
+        raise PathwaysError(f"`{place}` is missing, unknown or not as it would be written.")
+
+
+def _measures(fields: Fields) -> Measures:
+    number = fields.number
+    measures = Measures(
+        number("validation"), number("quality"), number("loss"), number("fitness"), fields.integer("samples")
+    )
+    fields.done()
+    return measures
+
+
+def _target(fields: Fields) -> Target:
+    kind, n, names = fields.text("kind"), fields.integer("n"), fields.texts("names")
+    fields.done()
+    if kind not in ("classes", "values"):
+        fields.wrong("kind", "'classes' or 'values'", kind)
+    if names and len(names) != n:
+        fields.wrong("names", f"empty or {n} texts", names)
+    return Classes(n, names) if kind == "classes" else Values(n, names)
+
+
+def _plain(value: float) -> float | int | str:
+    return value if isinstance(value, int) else plain_number(value)

@@ -1,0 +1,217 @@
+"""What a run has reached, as plain data: the fields that `pathways show --json` prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from . import metrics
+from .errors import ConfigError
+from .ledger_rows import Evaluation
+from .path import Path
+
+CHAMPIONS = "champions"
+INDEPENDENT = "independent"
+SYSTEM = "system"  # what evaluations of champions are recorded under
+
+
+def summarise(system: Any) -> dict[str, Any]:
+    """The summary of a system; every value is plain data, and `None` stands for what was not measured.
+
+    Args:
+        system: a `pathways.System`.
+
+    Returns:
+        `tasks`: for each task, in the order learned, `name, metric, higher_is_better, strategy, test,
+        validation, independent_test, controls` (test by control), `new_parameters, shared_parameters, parents,
+        candidates, seconds, cpu_seconds`.
+        `ACC, BWT, FWT, learning_accuracy, forgetting`: of the champions; they need one metric for all tasks.
+        `transfer`: the mean of test minus independent test, turned so that more is better.
+        `parameters, independent_parameters`: distinct parameters of all champions, root included, and the sum over
+        the independent models.
+        `seconds, cpu_seconds`: what the champions' searches took; `sides`: the same for each side of the
+        comparison, with its `ACC, BWT, forgetting, parameters, candidates`, controls by name.
+        `matrices`: for each side, R[i][j], the test measure of task j after learning task i.
+        `fingerprint`: equal for equal systems. `run`: the directory.
+    """
+    records = list(system.records.values())
+    controls = system.ledger.controls()
+    names = [record.name for record in records]
+    order = list(dict.fromkeys(strategy for strategy, task in controls))
+    searches = list(dict.fromkeys(record.strategy for record in records))
+    tasks = [_task(system, record, controls, order) for record in records]
+    evaluations = [e for e in system.ledger.evaluations() if e.split == "test"]
+    matrices = {CHAMPIONS: matrix([e for e in evaluations if e.strategy == SYSTEM], names)}
+    for i, task in enumerate(tasks):
+        if matrices[CHAMPIONS][i][i] is None:
+            matrices[CHAMPIONS][i][i] = task["test"]
+    for side in order:
+        found = matrix([e for e in evaluations if e.strategy == side], names)
+        for i, task in enumerate(tasks):
+            if found[i][i] is None:
+                found[i][i] = task["controls"].get(side)
+        matrices[side] = found
+
+    comparable = len({task["metric"] for task in tasks}) == 1
+    turn = 1.0 if all(task["higher_is_better"] for task in tasks) else -1.0
+    costs = system.ledger.costs()
+    sides = {
+        CHAMPIONS: _paid([costs[name] for name in searches if name in costs])
+        | {"parameters": total_parameters(system)}
+        | _stream(matrices[CHAMPIONS], comparable, turn)
+    }
+    for side in order:
+        sides[side] = (
+            _paid([costs[side]] if side in costs else [])
+            | {
+                "parameters": _control_parameters(
+                    [controls[side, name] for name in names if (side, name) in controls], system
+                ),
+            }
+            | _stream(matrices[side], comparable, turn)
+        )
+    champions = sides[CHAMPIONS]
+    return {
+        "tasks": tasks,
+        **{name: champions[name] for name in ("ACC", "BWT", "forgetting", "learning_accuracy")},
+        "FWT": _forward(evaluations, matrices[CHAMPIONS], names) if comparable else None,
+        "transfer": _transfer(tasks) if comparable else None,
+        "parameters": champions["parameters"],
+        "independent_parameters": sides.get(INDEPENDENT, {}).get("parameters"),
+        "seconds": champions["seconds"],
+        "cpu_seconds": champions["cpu_seconds"],
+        "sides": sides,
+        "matrices": matrices,
+        "engine": _engine(system.directory),
+        "fingerprint": system.fingerprint,
+        "run": str(system.directory),
+    }
+
+
+def matrix(evaluations: Iterable[Evaluation], names: Sequence[str]) -> list[list[float | None]]:
+    """R[i][j] from recorded evaluations: rows are what was learned last, columns the task that is measured."""
+    place = {name: i for i, name in enumerate(names)}
+    cells: list[list[float | None]] = [[None] * len(names) for _ in names]
+    for e in evaluations:
+        if e.after in place and e.task in place:
+            cells[place[e.after]][place[e.task]] = plain_number(e.value)
+    return cells
+
+
+def total_parameters(system: Any) -> int:
+    """Distinct parameters of all champions' paths and of the frozen root they began with."""
+    sizes: dict[str, int] = {}
+    root: Path | None = system.root
+    paths = [champion.path for champion in system.champions.values()]
+    for path in [*paths, *([root] if root is not None and root.frozen() else [])]:
+        costs = path.costs(system.families).sizes
+        sizes.update({blob: costs[blob] for blob in path.frozen()})
+    return sum(sizes.values())
+
+
+def plain_number(value: float | None) -> float | None:
+    """`value`, or `None` where it is NaN or infinite, which JSON cannot hold."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _task(
+    system: Any, record: Any, controls: Mapping[tuple[str, str], dict[str, Any]], order: Sequence[str]
+) -> dict[str, Any]:
+    champion = record.champion
+    size = champion.path.costs(system.families).parameters
+    cost = system.ledger.costs(record.name).get(record.strategy)
+    tests = {s: plain_number(controls[s, record.name].get("test")) for s in order if (s, record.name) in controls}
+    return {
+        "name": record.name,
+        "metric": record.metric,
+        "higher_is_better": record.higher_is_better,
+        "strategy": record.strategy,
+        "test": plain_number(record.test),
+        "validation": plain_number(champion.measures.validation),
+        "independent_test": tests.get(INDEPENDENT),
+        "controls": tests,
+        "new_parameters": record.new_parameters,
+        "shared_parameters": size - record.new_parameters,
+        "parents": list(champion.parents),
+        "candidates": cost.candidates if cost else 0,
+        "seconds": cost.seconds if cost else 0.0,
+        "cpu_seconds": cost.cpu_seconds if cost else 0.0,
+    }
+
+
+def _paid(costs: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "candidates": sum(cost.candidates for cost in costs),
+        "seconds": sum(cost.seconds for cost in costs),
+        "cpu_seconds": sum(cost.cpu_seconds for cost in costs),
+    }
+
+
+def _stream(cells: Sequence[Sequence[float | None]], comparable: bool, turn: float) -> dict[str, float | None]:
+    """The stream metrics that the measured cells allow; a side of separate models has only its mean."""
+    result: dict[str, float | None] = dict.fromkeys(("ACC", "BWT", "forgetting", "learning_accuracy"))
+    if not cells or not comparable:
+        return result
+    filled = [[math.nan if cell is None else cell for cell in row] for row in cells]
+    turned = [[turn * cell for cell in row] for row in filled]
+    diagonal = [row[i] for i, row in enumerate(filled)]
+    if all(map(math.isfinite, diagonal)):
+        result["learning_accuracy"] = metrics.learning_accuracy(filled)
+        result["ACC"] = sum(diagonal) / len(diagonal)
+    if all(map(math.isfinite, filled[-1])):
+        result["ACC"] = metrics.average_accuracy(filled)
+        if result["learning_accuracy"] is not None:
+            result["BWT"] = metrics.backward_transfer(turned)
+    if all(math.isfinite(filled[i][j]) for i in range(len(filled)) for j in range(i + 1)):
+        result["forgetting"] = metrics.forgetting(turned)
+    return result
+
+
+def _forward(
+    evaluations: Sequence[Evaluation], cells: Sequence[Sequence[float | None]], names: Sequence[str]
+) -> float | None:
+    untrained = {e.task: e.value for e in evaluations if e.after == "" and e.strategy == SYSTEM}
+    if not names or any(name not in untrained for name in names):
+        return None
+    filled = [[math.nan if cell is None else cell for cell in row] for row in cells]
+    return metrics.forward_transfer(filled, [untrained[name] for name in names])
+
+
+def _transfer(tasks: Sequence[Mapping[str, Any]]) -> float | None:
+    gains = [
+        (task["test"] - task["independent_test"]) * (1 if task["higher_is_better"] else -1)
+        for task in tasks
+        if task["test"] is not None and task["independent_test"] is not None
+    ]
+    return sum(gains) / len(gains) if gains else None
+
+
+def _control_parameters(recorded: Sequence[Mapping[str, Any]], system: Any) -> int | None:
+    """Distinct parameters of a control: of its one network where it carries one on, else of all its models."""
+    kept = [data for data in recorded if data.get("memory") is not None][-1:] or recorded
+    sizes: dict[str, int] = {}
+    for data in kept:
+        for path in data["paths"].values():
+            sizes.update(Path.from_json(path).costs(system.families).sizes)
+    return sum(sizes.values()) if recorded else None
+
+
+def run_config(directory: FilePath | str) -> dict[str, Any]:
+    """What the run's `config.yaml` says; empty where the system was made from Python without one."""
+    file = FilePath(directory) / "config.yaml"
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: it must be readable YAML: {' '.join(str(error).split())}.") from None
+    return data if isinstance(data, dict) else {}
+
+
+def _engine(directory: FilePath) -> str | None:
+    engine = run_config(directory).get("engine") or {}
+    if "workers" not in engine:
+        return engine.get("kind")
+    return f"{engine.get('kind', 'local')} × {engine['workers'] or 1}"

@@ -1,0 +1,453 @@
+"""The system: pool + champions + ledger, the grown multitask network in a run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from pathways.modules import Delta, Draft, Families, Frozen, Module, ModuleRef, Value
+
+from . import manifest
+from .candidate import Training
+from .errors import DataError, LedgerError, PathwaysError
+from .leases import new_owner
+from .ledger import Ledger
+from .manifest import SystemRecord, TaskRecord
+from .path import Path
+from .pool import Pool
+from .strategy import Champion, Strategy, TaskInfo, View, Winner
+from .task import Task
+from .trainer.numerics import numerics
+
+if TYPE_CHECKING:
+    import networkx as nx
+    from torch import Tensor
+
+    from .assemble import PathModule
+    from .engine import Engine
+    from .progress import Progress
+    from .verify import VerifyReport
+
+LEASE_SECONDS = 3600.0
+
+
+class System:
+    """One growing network: it learns tasks one after another, reuses what it knows, and never changes what it has learned.
+
+    Make one with `create` or `open`.
+
+    Attributes:
+        directory: the run directory.
+        record: run identity, seed, numerics and root, as written when the run was made.
+        records: by task name, in the order learned: path, class names, measures, lineage.
+        training: default hyperparameters and budget of candidates.
+
+    Example:
+        >>> import pathways, tempfile                                              # doctest: +SKIP
+        >>> system = pathways.System.create("runs/letters", root="omniglot")       # doctest: +SKIP
+        >>> for task in pathways.data.omniglot(alphabets=["Greek", "Hebrew"]):     # doctest: +SKIP
+        ...     system.learn(task, pathways.evolve.MuNet(generations=2, children=4))
+    """
+
+    def __init__(self, directory: FilePath, record: SystemRecord, families: Families) -> None:
+        self.directory = directory
+        self.record = record
+        self.families = families
+        self.training = record.training
+        self.records: dict[str, TaskRecord] = {}
+        self._unreadable: dict[str, str] = {}
+        self.refresh()
+        self.pool = Pool(directory / "pool", needed_by=self.needing)
+        self.tasks: dict[str, Task] = {}
+        self._owner = new_owner()
+
+    # -- making and opening -------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        directory: str | FilePath,
+        *,
+        seed: int = 0,
+        root: Path | str | None = None,
+        training: Training | None = None,
+        families: Iterable[type[Module] | type[Delta]] = (),
+        dispatch: int = 1,
+        config: Mapping[str, Any] | None = None,
+    ) -> System:
+        """Make a new run directory.
+
+        Args:
+            directory: where; it must not hold a system.
+            seed: all randomness of the run derives from it.
+            root: what first paths are built on: the name of a shipped root (`omniglot`), a headless path of
+                `Init` drafts (from scratch), or `None`.
+            training: default hyperparameters and budget.
+            families: module families that are not built in.
+            dispatch: candidates that are sent to a worker and committed together; part of the run, so that
+                results never depend on the number of workers.
+            config: kept as `config.yaml`.
+
+        Raises:
+            PathwaysError: the directory holds a system already.
+        """
+        from .create import create_system
+
+        directory = FilePath(directory)
+        create_system(directory, seed, root, training or Training(), Families(families), dispatch, dict(config or {}))
+        return cls.open(directory, families=families)
+
+    @classmethod
+    def open(cls, directory: str | FilePath, *, families: Iterable[type[Module] | type[Delta]] = ()) -> System:
+        """Open a run directory.
+
+        Args:
+            directory: a directory made by `create`.
+            families: the module families its paths use that are not built in; names found in files are
+                looked up among these and the built-in ones only.
+
+        A task whose manifest cannot be read does not keep the others from being used: `damaged` names it,
+        `verify` reports it, and nothing is learned or collected until it is restored or forgotten.
+
+        Raises:
+            PathwaysError: there is no system, or its `system.json` is not valid; the message names file and key.
+        """
+        directory, known = FilePath(directory), Families(families)
+        return cls(directory, manifest.read_system(directory, known), known)
+
+    def refresh(self) -> None:
+        """Read the tasks' manifests again: another process may have learned or forgotten some."""
+        self.records, unreadable = manifest.read_valid_tasks(self.directory, self.families)
+        self._unreadable = dict(unreadable)
+
+    def close(self) -> None:
+        """Close the ledger; the system can be used again afterwards."""
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+            del self.__dict__["ledger"]
+
+    def __enter__(self) -> System:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The record of every candidate that was tried."""
+        return Ledger(self.directory / "ledger.db")
+
+    # -- what it is ---------------------------------------------------------------------------------------
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.record.seed
+
+    @property
+    def root(self) -> Path | None:
+        """The headless path that first paths are built on."""
+        return self.record.root
+
+    @property
+    def dispatch(self) -> int:
+        """Candidates in one dispatch, as the stack plan of the run's numerics says."""
+        return int(self.record.numerics["stack"]["dispatch"])
+
+    @property
+    def champions(self) -> dict[str, Champion]:
+        """The best path of each task, in the order learned."""
+        return {name: record.champion for name, record in self.records.items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash over task names, paths and blob ids, without times: equal for equal systems.
+
+        Raises:
+            PathwaysError: a task's manifest is damaged.
+        """
+        self.refuse_damaged()
+        return manifest.fingerprint(self.records.values())
+
+    def needing(self, blob: str) -> list[str]:
+        """The tasks whose champions use a blob; `root` stands for the root path."""
+        users = [name for name, record in self.records.items() if blob in record.champion.path.frozen()]
+        return users + (["root"] if self.root is not None and blob in self.root.frozen() else [])
+
+    def damaged(self) -> dict[str, str]:
+        """The tasks whose manifests cannot be read, or are gone though the ledger knows them: what is wrong with each."""
+        gone = {
+            task: f"its manifest {manifest.task_file(self.directory, task)} is gone"
+            for task in self.ledger.learned()
+            if task not in self.records
+        }
+        return {**gone, **self._unreadable}
+
+    def refuse_damaged(self, but: str = "") -> None:
+        """Raise a `PathwaysError` where a task, other than `but`, is damaged."""
+        for name, what in self.damaged().items():
+            if name != but:
+                raise PathwaysError(
+                    f"task {name!r} is damaged: {what}: restore it from a copy of the run, or `forget` the task."
+                )
+
+    def collect(self) -> None:
+        """Delete blobs and probes that nothing needs, unless other processes are learning: what they need is not known."""
+        self.refresh()
+        self.refuse_damaged()
+        if not self.ledger.leased(except_by=self._owner):
+            self.pool.collect(self.reachable())
+            manifest.remove_strays(self.directory, self.records)
+
+    def reachable(self) -> set[str]:
+        """The blobs that must be kept: those of champions, of the root, and what controls carry from task to task."""
+        paths = [record.champion.path for record in self.records.values()] + ([self.root] if self.root else [])
+        kept = {blob for path in paths for blob in path.frozen()}
+        for data in self.ledger.controls().values():
+            kept |= {blob for path in data.get("keeps", []) for blob in Path.from_json(path).frozen()}
+        return kept
+
+    def numerics_differ(self) -> str:
+        """What differs between the numerics here and those of the run, as a phrase; empty where nothing does."""
+        here, run = numerics(dispatch=self.dispatch), self.record.numerics
+        return ", ".join(f"{key} is {here.get(key)} and was {run.get(key)}" for key in run if here.get(key) != run[key])
+
+    # -- learning -----------------------------------------------------------------------------------------
+
+    def learn(
+        self, task: Task | Sequence[Task], strategy: Strategy, engine: Engine | None = None, *, progress: Progress | None = None
+    ) -> Champion | list[Champion]:
+        """Learn a task, or several tasks jointly, and freeze the best path.
+
+        Args:
+            task: a task, or a list of tasks that one search learns together.
+            strategy: what decides which candidates are tried, such as `pathways.evolve.MuNet()`.
+            engine: where they are trained; in this process when not given.
+            progress: called with a `pathways.progress.Event` after each result.
+
+        Returns:
+            The champion, or one for each task of a list.
+
+        Raises:
+            DataError: a task of this name, or with the same data, was learned already.
+            PathwaysError: no candidate could be trained.
+            LedgerError: another process is learning the task.
+        """
+        from .freeze import freeze
+
+        tasks = [task] if isinstance(task, Task) else list(task)
+        self.refresh()
+        self.refuse_damaged()
+        self._refuse_known(tasks)
+        names = [t.name for t in tasks]
+        with self.leased(names):
+            for _, winner in self.search([tasks], strategy, engine, progress, leases=names):
+                freeze(self, tasks, strategy, winner)
+            self.collect()
+        learned = [self.records[t.name].champion for t in tasks]
+        return learned[0] if isinstance(task, Task) else learned
+
+    def compare(
+        self,
+        tasks: Sequence[Task],
+        strategy: Strategy,
+        engine: Engine | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> None:
+        """Run a control on tasks: its winners are measured on test data and recorded, not frozen into the system.
+
+        Args:
+            tasks: in the order of the stream.
+            strategy: the control, such as `pathways.evolve.Independent()`.
+            engine, progress: as in `learn`.
+        """
+        from .compare import compare
+
+        compare(self, tasks, strategy, engine, progress)
+
+    def attach(self, tasks: Iterable[Task]) -> None:
+        """Make the data of learned tasks known again after opening, so that later learning re-measures them.
+
+        Raises:
+            DataError: a task's data is not what the champion was trained on; the message names it.
+        """
+        from .freeze import remeasure
+
+        for task in tasks:
+            record = self.records.get(task.name)
+            if record is not None and (record.data, record.test_data) != (task.fingerprint, task.test_fingerprint):
+                raise DataError(
+                    f"the data of task {task.name!r} changed: its fingerprint was {record.data[:12]} and is {task.fingerprint[:12]}: "
+                    f"restore the data, or learn it under another name."
+                )
+            self.tasks[task.name] = task
+        remeasure(self)  # a run that was killed between freezing and measuring lacks a row
+
+    def search(
+        self,
+        groups: Sequence[Sequence[Task]],
+        strategy: Strategy,
+        engine: Engine | None = None,
+        progress: Progress | None = None,
+        memory: Any = None,
+        leases: Sequence[str] = (),
+    ) -> Iterator[tuple[Sequence[Task], Winner]]:
+        """Run one search for each group of tasks, side by side, and give each winner as its search ends.
+
+        `learn` and `compare` are made of this; it neither freezes nor records winners.
+
+        Args:
+            groups: the tasks of each search.
+            strategy, engine, progress: as in `learn`.
+            memory: handed to the searches' views.
+            leases: names of the leases that are renewed meanwhile.
+        """
+        from .in_process import InProcess
+        from .learn import Bench, Work, run_searches
+
+        differ = self.numerics_differ()
+        if differ:
+            raise LedgerError(
+                f"run {self.directory} was made with other numerics ({differ}): results would not be those of one run; "
+                f"continue on the same installation, or make a new run."
+            )
+        engine = engine or InProcess()
+        engine.open(self.pool.directory, self.families)
+        works: dict[int, Sequence[Task]] = {}
+        searches = []
+        for group in groups:
+            for task in group:
+                engine.provide(task.without_test())
+            search = strategy.begin(self.view(group, memory))
+            searches.append(Work(search, strategy.name, tuple(task.name for task in group)))
+            works[id(searches[-1])] = group
+
+        def alive() -> None:
+            for name in leases:
+                self.ledger.renew(name, self._owner, LEASE_SECONDS)
+
+        bench = Bench(self.ledger, self.pool, engine, self.dispatch, alive, progress or (lambda event: None))
+        for work, winner in run_searches(searches, bench):
+            yield works[id(work)], winner
+
+    def view(self, tasks: Sequence[Task], memory: Any = None) -> View:
+        """What a strategy may know when a search for `tasks` begins."""
+        infos = tuple(TaskInfo(t.name, t.inputs, t.target, t.fingerprint, len(t.splits["train"])) for t in tasks)
+        names = {task.name for task in tasks}
+        others = {name: champion for name, champion in self.champions.items() if name not in names}
+        return View(self.seed, infos, others, self.root, self.training, memory, self.families)
+
+    def _refuse_known(self, tasks: Sequence[Task]) -> None:
+        # Of tasks learned jointly some may be frozen already, by a run that was killed before it froze the rest.
+        begun = [task.name for task in tasks if task.name in self.records]
+        seen = {record.data: name for name, record in self.records.items()}
+        for task in tasks:
+            record = self.records.get(task.name)
+            if record is not None and (len(begun) == len(tasks) or record.data != task.fingerprint):
+                raise DataError(
+                    f"task {task.name!r} is learned already: give the new task another name, or `forget` the old one first."
+                )
+            if seen.setdefault(task.fingerprint, task.name) != task.name:
+                raise DataError(
+                    f"task {task.name!r} holds the same data as {seen[task.fingerprint]!r}, which is learned already: "
+                    f"drop one of them."
+                )
+            if "test" not in task.splits:
+                raise DataError(
+                    f"task {task.name!r} must have a test split for its report, found {sorted(task.splits)}."
+                )
+
+    @contextmanager
+    def leased(self, names: Sequence[str]) -> Iterator[None]:
+        """Be the only process that learns these tasks."""
+        taken: list[str] = []
+        try:
+            for name in names:
+                self.ledger.lease(name, self._owner, LEASE_SECONDS)
+                taken.append(name)
+            yield
+        finally:
+            for name in taken:
+                self.ledger.release(name, self._owner)
+
+    # -- using --------------------------------------------------------------------------------------------
+
+    def module(self, task: str) -> PathModule:
+        """The champion of a task as a plain `torch.nn.Module`, in evaluation mode.
+
+        It maps inputs as their ports say (after the record's `transform`: uint8 images scaled, say) to scores
+        before the softmax, or to values. `predict` and `export` take stored inputs and transform them.
+        """
+        from .assemble import PathModule
+
+        record = self._record(task)
+
+        def weights(ref: ModuleRef) -> Mapping[str, Tensor]:
+            if isinstance(ref, Draft):
+                raise PathwaysError(f"the champion of task {task!r} holds a draft, {ref.name!r}: its manifest was edited.")
+            return self.pool.get(ref.id)
+
+        return PathModule(record.champion.path, weights, self.families).eval()
+
+    def predict(self, task: str, inputs: Value | Mapping[str, Value]) -> Tensor:
+        """Predict with a task's champion.
+
+        Args:
+            task: its name.
+            inputs: stored values (such as uint8 images) with a batch axis, by input name or alone where there
+                is one input; arrays are accepted too. The task's transform is applied.
+
+        Returns:
+            (batch, classes) probabilities, or (batch, values).
+        """
+        from .predict import predict
+
+        return predict(self, task, inputs)
+
+    def verify(self) -> VerifyReport:
+        """Re-hash every blob and replay every probe, bit for bit.
+
+        Raises:
+            ForgettingError: something is not what it was; `differs` lists task, module and what.
+        """
+        from .verify import verify
+
+        return verify(self)
+
+    def graph(self) -> nx.MultiDiGraph:
+        """The path graph: inputs, modules and heads; an edge for each read, labelled by task."""
+        from .graph import path_graph
+
+        return path_graph(self)
+
+    def summary(self) -> dict[str, Any]:
+        """What `pathways show --json` prints."""
+        from .summary import summarise
+
+        return summarise(self)
+
+    def export(self, task: str, format: str, out: str | FilePath) -> FilePath:
+        """Write one task's path, alone: `pt2` (torch.export), `safetensors`, `onnx`, or `root` (headless, for new systems)."""
+        from .export import export
+
+        return export(self, task, format, FilePath(out))
+
+    def forget(self, task: str) -> None:
+        """Remove a task: its manifest, probes, ledger rows, and the blobs that only it uses. All others verify unchanged."""
+        from .forget import forget
+
+        forget(self, task)
+
+    def _record(self, task: str) -> TaskRecord:
+        if task not in self.records:
+            if task in self.damaged():
+                raise PathwaysError(f"task {task!r} is damaged: {self.damaged()[task]}.")
+            raise PathwaysError(f"`task` must be one that was learned, {list(self.records)}, found {task!r}.")
+        return self.records[task]
+
+
+__all__ = ["Frozen", "System"]

@@ -1,0 +1,42 @@
+"""Losses and measures of a path's outputs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pathways.candidate import Measures
+from pathways.task import Classes, Task
+
+
+def loss_of(task: Task, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """The training objective: cross-entropy for classes, mean squared error for values."""
+    if isinstance(task.target, Classes):
+        return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+    return F.mse_loss(outputs, targets)
+
+
+@torch.no_grad()
+def measure(task: Task, outputs: Tensor, targets: Tensor, fitness: float | None = None) -> Measures:
+    """The raw measures of outputs against targets.
+
+    Args:
+        task: says the metric.
+        outputs: (views * N, ...), view by view. `validation` is measured on the first view, `quality` on all.
+        targets: (N, ...).
+        fitness: the quality where none is given.
+
+    Raises:
+        FloatingPointError: outputs or the metric are not finite.
+    """
+    n = len(targets)
+    value = task.measured_by.compute(outputs[:n], targets)
+    every = targets.repeat(len(outputs) // n, *[1] * (targets.ndim - 1))
+    quality = task.measured_by.quality(value if len(outputs) == n else task.measured_by.compute(outputs, every))
+    loss = float(loss_of(task, outputs, every))
+    if not (math.isfinite(quality) and math.isfinite(loss)):
+        raise FloatingPointError("validation outputs became NaN or infinite")
+    return Measures(value, quality, loss, quality if fitness is None else fitness, n)

@@ -1,0 +1,223 @@
+"""Training: the loop of every candidate, the order of its batches, and which weights it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from pathways.assemble import PathModule
+from pathways.candidate import Augment, Candidate, Measures
+from pathways.modules import Context, Image, Value
+from pathways.pool import Tensors
+from pathways.seeds import torch_generator
+from pathways.task import Classes, Task
+
+from .augment import change
+from .evaluate import loss_of, measure
+from .optimizer import clip, multiplier, set_learning_rate, state_of
+from .samples import Samples, rows, through
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """One task of a candidate: its model, and its samples as the trainable part of the path reads them.
+
+    With `augment`, training samples are whole inputs, which are changed anew in every batch.
+    """
+
+    name: str
+    task: Task
+    model: PathModule
+    train: Samples
+    validation: Samples
+    augment: Augment | None = None
+
+    def batch(self, index: Tensor, generator: torch.Generator) -> dict[str, Value]:
+        """The training values at `index`, images changed where that is done in every batch."""
+        values = rows(self.train.values, index)
+        if self.augment is None:
+            return values
+        return {
+            name: change(value, self.augment, generator) if isinstance(self.task.inputs[name], Image) else value
+            for name, value in values.items()
+        }
+
+
+@dataclass(eq=False)
+class Outcome:
+    """What training leaves behind."""
+
+    measures: dict[str, Measures] = field(default_factory=dict)
+    curve: list[tuple[int, str, float]] = field(default_factory=list)
+    blobs: dict[str, str] = field(default_factory=dict)
+    optimizers: dict[str, str] = field(default_factory=dict)
+    states: dict[str, Tensors] = field(default_factory=dict)
+
+
+def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, nn.Module],
+        optimizer: torch.optim.Optimizer | None) -> Outcome:
+    """Train the drafts on all works together and measure; the loop of every candidate.
+
+    Raises:
+        FloatingPointError: the loss became NaN or infinite; the message names the step.
+    """
+    training, outcome, best = candidate.training, Outcome(), _Best(candidate, drafts, optimizer)
+    orders = [batch_order(candidate, work) for work in works]
+    turns = task_order(candidate, works)
+    noise = torch_generator("noise", candidate.run, candidate.hash, candidate.repeat)
+    changes = torch_generator("changes", candidate.run, *sorted(candidate.paths), candidate.order)
+    fitness = _Fitness(works)
+    parameters = [p for draft in drafts.values() for p in draft.parameters()]
+    for step in range(training.steps if optimizer is not None else 0):
+        set_learning_rate(optimizer, multiplier(step, training), training)
+        context = Context(generator=noise)
+        losses = []
+        for i in turns[step]:
+            work, index = works[i], orders[i][step]
+            targets = work.train.targets[index % len(work.train)]
+            outputs = work.model(work.batch(index, changes), context)
+            losses.append(loss_of(work.task, outputs, targets, training.label_smoothing))
+            fitness.see(i, outputs, targets)
+        extra = context.total_loss()
+        loss = torch.stack(losses).mean() if len(losses) > 1 else losses[0]
+        loss = loss if extra is None else loss + extra
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss became {float(loss.detach())} at step {step}")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        clip(parameters, training.clip)
+        optimizer.step()
+        if training.evaluate_every and (step + 1) % training.evaluate_every == 0 and step + 1 < training.steps:
+            best.see(outcome, step + 1, measure_all(works, fitness, step + 1))
+    best.see(outcome, training.steps, measure_all(works, fitness, training.steps))
+    best.restore(outcome)
+    return outcome
+
+
+@torch.no_grad()
+def measure_all(works: Sequence[Work], fitness: _Fitness, step: int) -> dict[str, Measures]:
+    """The validation measures of every work after `step` steps.
+
+    Raises:
+        FloatingPointError: one is NaN or infinite; the message names task and step.
+    """
+    measures = {}
+    for i, work in enumerate(works):
+        output = work.model.path.output
+        outputs = through(work.model, work.validation.values, (output,))[output]
+        try:
+            found = measure(work.task, outputs, work.validation.targets, fitness.of(i))  # type: ignore[arg-type]
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{error} on task {work.name!r} after {step} steps") from None
+        measures[work.name] = found
+    return measures
+
+
+def batch_order(candidate: Candidate, work: Work) -> Tensor:
+    """The samples of every step, (steps, batch) rows of the training values: epochs of permutations, random views.
+
+    It depends on run, task and the candidate's `order` only, so contestants see the same batches.
+    """
+    training, n = candidate.training, len(work.train)
+    generator = torch_generator("order", candidate.run, work.name, candidate.order)
+    needed, drawn, chunks = training.steps * training.batch, 0, []
+    while drawn < needed:
+        sample = torch.randperm(n, generator=generator)
+        view = torch.randint(0, work.train.views, (n,), generator=generator)
+        chunks.append(view * n + sample)
+        drawn += n
+    if not chunks:
+        return torch.empty(0, training.batch)
+    return torch.cat(chunks)[:needed].reshape(training.steps, training.batch)
+
+
+def task_order(candidate: Candidate, works: Sequence[Work]) -> list[list[int]]:
+    """Which works each step trains: all of them, or one drawn by its number of samples."""
+    steps = candidate.training.steps
+    if candidate.sampler == "joint" or len(works) == 1:
+        return [list(range(len(works)))] * steps
+    generator = torch_generator("tasks", candidate.run, *sorted(candidate.paths), candidate.order)
+    weights = torch.tensor([float(len(work.train)) for work in works])
+    return [[int(i)] for i in torch.multinomial(weights, steps, replacement=True, generator=generator)] if steps else []
+
+
+class _Fitness:
+    """The share of right answers on training batches as they were seen, where a candidate asks for it."""
+
+    def __init__(self, works: Sequence[Work]) -> None:
+        self.works = works
+        self.total = [torch.zeros(()) for _ in works]
+        self.seen = [0] * len(works)
+
+    def see(self, i: int, outputs: Tensor, targets: Tensor) -> None:
+        """Count one batch of work `i`."""
+        if isinstance(self.works[i].task.target, Classes):
+            self.total[i] += (outputs.detach().argmax(1) == targets).sum()
+        else:
+            self.total[i] -= (outputs.detach() - targets).square().mean() * len(targets)
+        self.seen[i] += len(targets)
+
+    def of(self, i: int) -> float | None:
+        """The mean over what was seen; for values the mean squared error, negated. `None` before anything was seen."""
+        return float(self.total[i]) / self.seen[i] if self.seen[i] else None
+
+
+class _Best:
+    """Keeps the weights of the best measurement, or of the last."""
+
+    def __init__(
+        self, candidate: Candidate, drafts: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer | None
+    ) -> None:
+        self.training = candidate.training
+        self.keep_state = candidate.optimizer_state
+        self.drafts = drafts
+        self.optimizer = optimizer
+        self.quality = (float("-inf"), 0.0)
+        self.weights: dict[str, Tensors] | None = None
+
+    def see(self, outcome: Outcome, step: int, measures: Mapping[str, Measures]) -> None:
+        """Take a measurement; equal qualities are decided by the lower loss, then by the later step."""
+        outcome.curve += [(step, name, m.validation) for name, m in measures.items()]
+        n = len(measures)
+        quality = (sum(m.quality for m in measures.values()) / n, -sum(m.loss for m in measures.values()) / n)
+        last = step >= self.training.steps
+        if self.training.keep == "last" and not last:
+            return
+        if self.training.keep == "last" or quality >= self.quality:
+            self.quality = quality
+            outcome.measures = self._with_fitness(measures)
+            self.weights = None if last else self._snapshot(outcome)
+        elif last:
+            # The fitness counts all training batches, whichever weights are kept.
+            outcome.measures = {
+                name: Measures(m.validation, m.quality, m.loss, self._fitness(m, measures[name]), m.samples)
+                for name, m in outcome.measures.items()
+            }
+
+    def _with_fitness(self, measures: Mapping[str, Measures]) -> dict[str, Measures]:
+        return {
+            name: Measures(m.validation, m.quality, m.loss, self._fitness(m, m), m.samples)
+            for name, m in measures.items()
+        }
+
+    def _fitness(self, kept: Measures, seen: Measures) -> float:
+        return seen.fitness if self.training.fitness == "training" else kept.quality
+
+    def _snapshot(self, outcome: Outcome) -> dict[str, Tensors]:
+        if self.keep_state and self.optimizer is not None:
+            outcome.states = {name: state_of(self.optimizer, d) for name, d in self.drafts.items()}
+        return {name: {k: t.clone() for k, t in d.state_dict().items()} for name, d in self.drafts.items()}
+
+    def restore(self, outcome: Outcome) -> None:
+        """Put the kept weights back into the drafts."""
+        if self.weights is None:
+            outcome.states = {}
+            return
+        for name, draft in self.drafts.items():
+            draft.load_state_dict(self.weights[name])
+
+
+__all__ = ["Outcome", "Work", "batch_order", "fit", "measure_all", "task_order"]

@@ -1,0 +1,43 @@
+"""Data-dependent starts of a classification head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pathways.modules import Module
+
+SHRINKAGE = 0.1  # of the covariance towards a multiple of the identity; 0.03 to 0.3 measured alike on Omniglot
+SCALE = 0.5  # closed-form scores are overconfident on few samples; halved, they train on well
+
+
+@torch.no_grad()
+def start_as_discriminant(head: Module, features: Tensor, targets: Tensor, *, shared: bool = True) -> None:
+    """Set a linear head to a closed-form classifier of the features it reads.
+
+    Scores are `s (x·A m - m·A m / 2)` for each class mean m: they order classes by distance to x. With
+    `shared`, A is the inverse of the within-class covariance, shrunk towards a multiple of the identity:
+    Fisher's linear discriminant (Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, section 4.3);
+    else A is the inverse of its mean variance: nearest class mean (Mensink et al. 2013).
+
+    Args:
+        head: a `classifier`, with `linear` of (classes, d).
+        features: (views * N, d), in evaluation mode, view by view.
+        targets: (N,) classes; every class must occur.
+        shared: whether to use the full covariance.
+    """
+    classes, dim = head.linear.weight.shape  # type: ignore[union-attr]
+    features = features.double()
+    targets = targets.repeat(len(features) // len(targets))
+    means = torch.zeros(classes, dim, dtype=torch.double).index_add_(0, targets, features)
+    means /= torch.bincount(targets, minlength=classes).clamp_min(1)[:, None]
+    residuals = features - means[targets]
+    variance = residuals.square().mean().clamp_min(1e-12)
+    if shared:
+        covariance = (1 - SHRINKAGE) * residuals.T @ residuals / len(features)
+        covariance += SHRINKAGE * variance * torch.eye(dim, dtype=torch.double)
+        weight = torch.linalg.solve(covariance, means.T).T
+    else:
+        weight = means / variance
+    head.linear.weight.copy_(SCALE * weight)  # type: ignore[union-attr,operator]
+    head.linear.bias.copy_(-0.5 * SCALE * (weight * means).sum(1))  # type: ignore[union-attr,operator]

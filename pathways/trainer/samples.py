@@ -1,0 +1,149 @@
+"""A task's data as trainers use it: transformed, augmented, and pushed through a path's frozen prefix, once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pathways.assemble import PathModule
+from pathways.candidate import Augment
+from pathways.errors import ConfigError
+from pathways.modules import Context, Image, Masked, Value, content_hash
+from pathways.seeds import torch_generator
+from pathways.task import Split, Task
+
+from .augment import views_of
+
+EVALUATION_BATCH = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Values ready for a model, and their targets.
+
+    Args:
+        values: by input or step name, float or integer, (views * N, ...).
+        targets: (N, ...), of one view.
+        views: how many versions of each sample `values` holds, view by view.
+        key: the content hash of the values, for caches.
+    """
+
+    values: Mapping[str, Value]
+    targets: Tensor
+    views: int
+    key: str
+
+    def __len__(self) -> int:
+        return int(self.targets.shape[0])
+
+
+def prepare(task: Task, split: str, augment: Augment | None = None) -> Samples:
+    """Transform a split of a task, and make its augmented views.
+
+    Raises:
+        ConfigError: augmentation where no input is an image.
+    """
+    data: Split = task.splits[split]
+    values = {name: _transformed(task, name, value) for name, value in data.inputs.items()}
+    views = 1
+    if augment is not None:
+        check_images(task)
+    if augment is not None and augment.views:
+        images = [name for name, port in task.inputs.items() if isinstance(port, Image)]
+        views = augment.views
+        for name, value in values.items():
+            if name in images:
+                generator = torch_generator("views", task.fingerprint, split, name, content_hash(vars(augment)))
+                values[name] = views_of(value, augment, generator)  # type: ignore[arg-type]
+            elif isinstance(value, Masked):
+                values[name] = Masked(torch.cat([value.value] * views), torch.cat([value.mask] * views))
+            else:
+                values[name] = torch.cat([value] * views)
+    key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
+    return Samples(values, data.targets, views, key)
+
+
+def check_images(task: Task) -> None:
+    """Raise a `ConfigError` where a task has no image that augmentation could change."""
+    if not any(isinstance(port, Image) for port in task.inputs.values()):
+        raise ConfigError(
+            f"`augment` changes images, task {task.name!r} has none among its inputs {list(task.inputs)}: leave it out."
+        )
+
+
+def _transformed(task: Task, name: str, value: Value) -> Value:
+    if task.inputs[name].integer:
+        return value
+    affine = task.transform[name]
+    return Masked(affine(value.value), value.mask) if isinstance(value, Masked) else affine(value)
+
+
+def rows(values: Mapping[str, Value], index: Tensor | slice) -> dict[str, Value]:
+    """The values of the samples at `index`."""
+    return {
+        name: Masked(v.value[index], v.mask[index]) if isinstance(v, Masked) else v[index] for name, v in values.items()
+    }
+
+
+def count(values: Mapping[str, Value]) -> int:
+    """How many samples the values hold."""
+    value = next(iter(values.values()))
+    return int((value.value if isinstance(value, Masked) else value).shape[0])
+
+
+@torch.no_grad()
+def through(model: PathModule, values: Mapping[str, Value], wanted: tuple[str, ...]) -> dict[str, Value]:
+    """The values of steps `wanted` for all samples, in evaluation mode, in large batches."""
+    training = model.training
+    model.eval()
+    chunks: list[dict[str, Value]] = []
+    for start in range(0, count(values), EVALUATION_BATCH):
+        batch = rows(values, slice(start, start + EVALUATION_BATCH))
+        passed = {name: batch[name] for name in wanted if name in batch}
+        computed = tuple(name for name in wanted if name not in batch)
+        chunks.append({**passed, **(model.compute(batch, computed, Context()) if computed else {})})
+    model.train(training)
+    return {name: _joined([chunk[name] for chunk in chunks]) for name in wanted}
+
+
+def _joined(values: list[Value]) -> Value:
+    if isinstance(values[0], Masked):
+        return Masked(torch.cat([v.value for v in values]), torch.cat([v.mask for v in values]))  # type: ignore[union-attr]
+    return torch.cat(values)  # type: ignore[arg-type]
+
+
+class Recent:
+    """The most recently used of what was computed, up to a number of bytes. Values are immutable by agreement."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._held: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: str) -> Any:
+        """What is held under `key`, or `None`."""
+        if key not in self._held:
+            return None
+        self._held.move_to_end(key)
+        return self._held[key][0]
+
+    def put(self, key: str, value: Any, bytes: int) -> None:
+        """Hold a value, and drop what was used least recently where there is too much."""
+        self._bytes += bytes - self._held.pop(key, (None, 0))[1]
+        self._held[key] = (value, bytes)
+        while len(self._held) > 1 and self._bytes > self.limit:
+            self._bytes -= self._held.popitem(last=False)[1][1]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._held
+
+
+def size(value: Value) -> int:
+    """The bytes of a value."""
+    tensors = (value.value, value.mask) if isinstance(value, Masked) else (value,)
+    return sum(t.numel() * t.element_size() for t in tensors)

@@ -1,0 +1,212 @@
+"""The trainer: trains and measures candidates on one device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from pathways.assemble import PathModule, frozen_prefix
+from pathways.candidate import Candidate, Result
+from pathways.errors import DataError
+from pathways.modules import (
+    BUILT_IN,
+    Draft,
+    Families,
+    Frozen,
+    Init,
+    ModuleRef,
+    Vector,
+    Warm,
+    content_hash,
+)
+from pathways.pool import Pool
+from pathways.seeds import torch_generator
+from pathways.task import Classes, Task
+
+from .fit import Outcome, Work, fit
+from .heads import start_as_discriminant
+from .numerics import one_thread
+from .optimizer import load_state, make_optimizer, state_of
+from .samples import Recent, Samples, prepare, size, through
+
+
+class Trainer:
+    """Trains and scores candidates, one thread, on one device; never knows which strategy asked.
+
+    Args:
+        pool: where starts are read and trained blobs are written.
+        families: the families that specs may name.
+        cache_bytes: how much prepared data and how many prefix activations to keep in memory.
+    """
+
+    def __init__(self, pool: Pool, families: Families = BUILT_IN, cache_bytes: int = 1 << 29) -> None:
+        self.pool = pool
+        self.families = families
+        self.tasks: dict[str, Task] = {}
+        self._recent = Recent(cache_bytes)
+
+    def provide(self, task: Task) -> None:
+        """Make a task's data known, by its fingerprint."""
+        self.tasks[task.fingerprint] = task
+
+    def run(self, candidates: Sequence[Candidate]) -> list[Result]:
+        """Train and measure each candidate; one that fails gets a result that says why.
+
+        Raises:
+            BlobError: a blob that a candidate starts from is missing or damaged.
+            DataError: a candidate's data was not provided.
+        """
+        with one_thread():
+            return [self._try(candidate) for candidate in candidates]
+
+    def _try(self, candidate: Candidate) -> Result:
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            outcome = self._train(candidate)
+            failure = ""
+        except (FloatingPointError, RuntimeError, ValueError) as error:
+            outcome = Outcome()
+            failure = f"{type(error).__name__}: {error}"[:500]
+        sizes: dict[str, int] = {}
+        flops = 0
+        for path in candidate.paths.values():
+            costs = path.costs(self.families)
+            sizes |= costs.sizes
+            flops += costs.flops
+        return Result(
+            candidate.hash, failure, outcome.measures, tuple(outcome.curve), sum(sizes.values()),
+            sum(sizes[name] for name in candidate.drafts()), flops,
+            time.perf_counter() - wall, time.process_time() - cpu, outcome.blobs, outcome.optimizers,
+        )
+
+    def _train(self, candidate: Candidate) -> Outcome:
+        models, drafts = self._assemble(candidate)
+        works = [self._work(candidate, name, model) for name, model in models.items()]
+        for work in works:
+            self._start_head(candidate, work)
+        trainable = any(True for draft in drafts.values() for _ in draft.parameters())
+        optimizer = make_optimizer(drafts, candidate.training) if trainable else None
+        if optimizer is not None:
+            for name, draft in candidate.drafts().items():
+                if isinstance(draft.start, Warm) and draft.start.optimizer:
+                    load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
+        outcome = fit(candidate, works, drafts, optimizer)
+        self._store(candidate, drafts, optimizer, outcome)
+        return outcome
+
+    def _assemble(self, candidate: Candidate) -> tuple[dict[str, PathModule], dict[str, nn.Module]]:
+        position = {name: i for i, name in enumerate(candidate.drafts())}
+
+        def weights(ref: ModuleRef) -> Mapping[str, Tensor] | torch.Generator:
+            if isinstance(ref, Frozen):
+                return self.pool.get(ref.id)
+            if isinstance(ref.start, Warm):
+                return self.pool.get(ref.start.blob)
+            if ref.start.seed is not None:
+                return torch_generator("init", ref.start.seed)
+            return torch_generator("init", candidate.run, candidate.hash, candidate.repeat, position[ref.name])
+
+        shared: dict[tuple[object, ...], nn.Module] = {}
+        models = {task: PathModule(path, weights, self.families, shared) for task, path in candidate.paths.items()}
+        for model in models.values():
+            model.to(memory_format=torch.channels_last)  # convolutions are a third faster so, on processors too
+        return models, {name: module for model in models.values() for name, module in model.drafts().items()}
+
+    def _work(self, candidate: Candidate, name: str, model: PathModule) -> Work:
+        fingerprint = candidate.data[name]
+        if fingerprint not in self.tasks:
+            raise DataError(f"the data of task {name!r} was not provided to this trainer: call `provide(task)` first.")
+        task = self.tasks[fingerprint]
+        output = model.path.ports(self.families)[model.path.output]
+        if output != Vector(task.target.n):
+            wanted = Vector(task.target.n)
+            raise ValueError(f"the path of task {name!r} must give {wanted} to its target, found {output}")
+        training = candidate.training
+        augment = training.augment if training.steps else None
+        always = augment if augment is not None and augment.views == 0 else None
+        train = self._prepared(task, "train", augment)
+        train = train if always else self._beyond_prefix(model, train)
+        views = training.augment and replace(training.augment, views=training.score_views, clean=True)
+        validation = self._prepared(task, "validation", views if training.score_views > 1 else None)
+        return Work(name, task, model, train, self._beyond_prefix(model, validation), always)
+
+    def _prepared(self, task: Task, split: str, augment: Augment | None) -> Samples:
+        key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
+        found = self._recent.get(key)
+        if found is None:
+            found = prepare(task, split, augment)
+            self._recent.put(key, found, sum(size(value) for value in found.values.values()))
+        return found
+
+    def _beyond_prefix(self, model: PathModule, samples: Samples) -> Samples:
+        """The samples as the trainable part of the path reads them: activations of its frozen prefix.
+
+        Activations are held by step hash, so candidates that share the beginning of a prefix share its work: one
+        pass keeps those of every step on the way that are small enough.
+        """
+        path = model.path
+        prefix, boundary = frozen_prefix(path)
+        if not prefix:
+            return samples
+        ports = path.ports(self.families)
+        bytes_of = {name: 4 * _elements(ports[name].shape) * len(samples) * samples.views for name in prefix}
+        if sum(bytes_of[name] for name in boundary if name in prefix) > self._recent.limit // 2:
+            return samples
+        keys = {name: content_hash([samples.key, path.step_hashes[name]]) for name in prefix}
+        values = {name: samples.values[name] if name in path.inputs else self._recent.get(keys[name]) for name in boundary}
+        if any(value is None for value in values.values()):
+            small = [name for name in prefix if bytes_of[name] <= self._recent.limit // 8 and keys[name] not in self._recent]
+            missing = [name for name, value in values.items() if value is None]
+            for name, value in through(model, samples.values, tuple(dict.fromkeys([*small, *missing]))).items():
+                self._recent.put(keys[name], value, size(value))
+                if name in values:
+                    values[name] = value
+        key = content_hash([samples.key, [path.step_hashes[name] for name in boundary]])
+        return Samples(values, samples.targets, samples.views, key)
+
+    def _start_head(self, candidate: Candidate, work: Work) -> None:
+        if candidate.training.head_init == "random":
+            return
+        step = work.model.path.steps[work.model.path.output]
+        for ref in step.modules:
+            if not (isinstance(ref, Draft) and isinstance(ref.start, Init)):
+                continue
+            head = work.model.module_of(ref)
+            if candidate.training.head_init == "zeros":
+                for parameter in head.parameters():
+                    nn.init.zeros_(parameter)
+            elif hasattr(head, "linear") and isinstance(work.task.target, Classes):
+                features = through(work.model, work.train.values, step.reads)[step.reads[0]]
+                shared = candidate.training.head_init == "discriminant"
+                start_as_discriminant(head, features, work.train.targets, shared=shared)  # type: ignore[arg-type]
+
+    def _store(self, candidate: Candidate, drafts: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer | None,
+               outcome: Outcome) -> None:
+        """Write the drafts' blobs, parts before the modules that hold them."""
+        def frozen(ref: ModuleRef) -> ModuleRef:
+            if isinstance(ref, Draft):
+                if ref.name not in outcome.blobs:
+                    module = drafts[ref.name]
+                    outcome.blobs[ref.name] = self.pool.put(ref.spec, module.state_dict())
+                    if candidate.optimizer_state and optimizer is not None:
+                        state = outcome.states.get(ref.name) or state_of(optimizer, module)
+                        outcome.optimizers[ref.name] = self.pool.put(ref.spec, state, kind="optimizer")
+                return Frozen(outcome.blobs[ref.name], ref.spec)
+            return ref
+
+        for path in candidate.paths.values():
+            path.map_refs(frozen)
+
+
+def _elements(shape: Sequence[int | None]) -> int:
+    product = 1
+    for side in shape:
+        product *= side or 1
+    return product
+
+
+__all__ = ["Trainer"]

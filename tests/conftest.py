@@ -1,0 +1,14 @@
+"""What tests of all floors share. Its folder is importable from every test, for the helpers beside it."""
+
+import sys
+from pathlib import Path
+
+# Pytest has put this folder on the import path, where its `pathways/` would hide the package of that name:
+# the package is imported first, without it.
+_HERE = str(Path(__file__).parent)
+_places = [place for place in sys.path if place == _HERE]
+sys.path[:] = [place for place in sys.path if place != _HERE]
+import pathways  # noqa: E402
+
+assert pathways.__version__
+sys.path.extend(_places)

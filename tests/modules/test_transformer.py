@@ -1,0 +1,139 @@
+import pytest
+import torch
+
+from pathways.modules import Context, Masked, ModuleSpec, Tokens, Vector, build
+from pathways.testing import ModuleFamilySuite
+
+
+class TestTransformer(ModuleFamilySuite):
+    spec = ModuleSpec("transformer", {"heads": 2})
+    ports = (Tokens(5, 8),)
+    refused = ((), (Vector(8),), (Tokens(5, 8), Vector(8)), (Tokens(5, 8),) * 3)
+
+
+class TestTransformerMasked(ModuleFamilySuite):
+    spec = ModuleSpec("transformer", {"heads": 4, "ff": 2})
+    ports = (Tokens(None, 8),)
+
+
+class TestTransformerCausal(ModuleFamilySuite):
+    spec = ModuleSpec("transformer", {"heads": 2, "causal": True})
+    ports = (Tokens(None, 8),)
+
+
+class TestTransformerCross(ModuleFamilySuite):
+    spec = ModuleSpec("transformer", {"heads": 2})
+    ports = (Tokens(3, 8), Tokens(None, 6))
+
+
+class TestTransformerCrossMaskedQueries(ModuleFamilySuite):
+    spec = ModuleSpec("transformer", {"heads": 2})
+    ports = (Tokens(None, 8), Tokens(4, 8))
+
+
+def make(*ports, **config):
+    block = build(ModuleSpec("transformer", {"heads": 2, **config}), ports, torch.Generator().manual_seed(0))
+    return block.eval()
+
+
+def noise(*shape, seed=1):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_causal_block_does_not_see_the_future(masked):
+    block = make(Tokens(None if masked else 6, 8), causal=True)
+    mask = torch.ones(2, 6, dtype=torch.bool)
+    x, changed = noise(2, 6, 8), noise(2, 6, 8)
+    changed[:, 4:] += noise(2, 2, 8, seed=2)
+
+    def run(value):
+        return (
+            block(Masked(value, mask), context=Context()).value if masked else block(value, context=Context())
+        )
+
+    torch.testing.assert_close(run(changed)[:, :4], run(x)[:, :4], atol=1e-6, rtol=0)
+    assert not torch.allclose(run(changed)[:, 4:], run(x)[:, 4:], atol=1e-2)
+
+
+def test_without_causal_the_past_sees_the_future():
+    block = make(Tokens(6, 8))
+    x, changed = noise(1, 6, 8), noise(1, 6, 8)
+    changed[:, 5] = noise(1, 8, seed=2)
+    assert not torch.allclose(
+        block(x, context=Context())[:, :5], block(changed, context=Context())[:, :5], atol=1e-4
+    )
+
+
+def test_a_permutation_of_the_tokens_permutes_the_output():
+    block, x = make(Tokens(6, 8)), noise(2, 6, 8)
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    permuted = block(x[:, order], context=Context())
+    torch.testing.assert_close(permuted, block(x, context=Context())[:, order], atol=1e-5, rtol=1e-5)
+
+
+def test_masked_attention_is_attention_to_the_real_tokens():
+    block, fixed = make(Tokens(None, 8)), make(Tokens(4, 8))
+    x = noise(1, 6, 8)
+    mask = torch.tensor([[True] * 4 + [False] * 2])
+    found = block(Masked(x, mask), context=Context())
+    torch.testing.assert_close(found.value[:, :4], fixed(x[:, :4], context=Context()), atol=1e-5, rtol=1e-5)
+    assert found.mask is mask
+
+
+def test_padding_in_front_of_a_causal_block_stays_finite():
+    block = make(Tokens(None, 8), causal=True)
+    mask = torch.tensor([[False, False, True, True, True]])
+    x = noise(1, 5, 8)
+    found = block(Masked(x, mask), context=Context()).value
+    assert bool(found.isfinite().all())
+    alone = make(Tokens(3, 8), causal=True)(x[:, 2:], context=Context())
+    torch.testing.assert_close(found[:, 2:], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_the_order_of_a_memory_does_not_matter():
+    block = make(Tokens(3, 8), Tokens(5, 6))
+    x, memory = noise(2, 3, 8), noise(2, 5, 6)
+    found, flipped = (block(x, m, context=Context()) for m in (memory, memory.flip(1)))
+    torch.testing.assert_close(found, flipped, atol=1e-5, rtol=1e-5)
+
+
+def test_agreement_with_the_block_of_torch():
+    ours = make(Tokens(5, 8))
+    theirs = torch.nn.TransformerEncoderLayer(
+        8, 2, 32, 0.0, "gelu", batch_first=True, norm_first=True
+    ).train()
+    with torch.no_grad():
+        theirs.self_attn.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key_value.weight]))
+        theirs.self_attn.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key_value.bias]))
+        theirs.self_attn.out_proj.load_state_dict(ours.project.state_dict())
+        theirs.linear1.load_state_dict(ours.up.state_dict())
+        theirs.linear2.load_state_dict(ours.down.state_dict())
+    x = noise(3, 5, 8)
+    torch.testing.assert_close(ours(x, context=Context()), theirs(x), atol=1e-5, rtol=1e-5)
+
+
+def test_a_residual_scale_of_zero_starts_as_the_identity():
+    x = noise(2, 5, 8)
+    assert torch.equal(make(Tokens(5, 8), residual_scale=0.0)(x, context=Context()), x)
+    full, half = make(Tokens(5, 8)), make(Tokens(5, 8), residual_scale=0.5)
+    assert torch.equal(half.down.weight, full.down.weight / 2)
+    assert torch.equal(half.up.weight, full.up.weight)
+
+
+@pytest.mark.parametrize(
+    ("ports", "config", "message"),
+    [
+        ([Tokens(5, 8)], {"heads": 3}, "`heads` must divide the dim 8 of the tokens, found 3"),
+        ([Tokens(5, 8)], {"heads": 2, "ff": 0}, "`ff` must be a whole number of at least 1, found 0"),
+        (
+            [Tokens(5, 8)] * 2,
+            {"heads": 2, "causal": True},
+            "`causal` must be false where a second input is read",
+        ),
+        ([Tokens(5, 8)], {"heads": 2, "residual_scale": "small"}, "`residual_scale` must be a finite number"),
+    ],
+)
+def test_bad_settings_are_named(ports, config, message):
+    with pytest.raises(ValueError, match=message):
+        build(ModuleSpec("transformer", config), ports)

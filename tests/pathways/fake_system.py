@@ -1,0 +1,106 @@
+"""A system with hand-made paths and a ledger of plain data, for tests of what only reads."""
+
+import hashlib
+from types import SimpleNamespace
+
+from pathways.candidate import Measures
+from pathways.ledger_rows import Cost, Evaluation
+from pathways.modules import BUILT_IN, Frozen, Image, ModuleSpec
+from pathways.path import Path, Step
+
+PORT = Image(1, 8, 8)
+CONV = ModuleSpec("conv", {"channels": 2, "stride": 2})  # 20 parameters on one channel, 38 on two
+
+
+def blob(*names):
+    return hashlib.sha256(repr(names).encode()).hexdigest()
+
+
+def frozen(spec, *names):
+    return Frozen(blob(*names), spec)
+
+
+ROOT = Path(
+    {"image": PORT},
+    {"a": Step((frozen(CONV, "root", 0),), ("image",)), "b": Step((frozen(CONV, "root", 1),), ("a",))},
+    "b",
+)
+
+
+def task_path(name, first=None, second=None, classes=3):
+    """Two convolutions, flatten and a head (2·2·2 features) of its own; modules of the root where not given."""
+    return Path(
+        {"image": PORT},
+        {
+            "a": Step((first or frozen(CONV, "root", 0),), ("image",)),
+            "b": Step((second or frozen(CONV, "root", 1),), ("a",)),
+            "flat": Step((frozen(ModuleSpec("flatten"), "flatten"),), ("b",)),
+            "head": Step((frozen(ModuleSpec("classifier", {"classes": classes}), name, "head"),), ("flat",)),
+        },
+        "head",
+    )
+
+
+PATHS = {
+    "s/one": task_path("one"),
+    "s/two": task_path("two", second=frozen(CONV, "two", 1)),
+    "s/three": task_path("three", second=frozen(CONV, "two", 1)),
+}
+HEAD, FIRST, SECOND = 27, 20, 38
+NEW = {"s/one": HEAD, "s/two": SECOND + HEAD, "s/three": HEAD}
+TESTS = {"s/one": 0.9, "s/two": 0.8, "s/three": 0.7}
+ALONE = {"s/one": 0.8, "s/two": 0.8, "s/three": 0.4}
+
+
+class FakeLedger:
+    def __init__(self, names, rename):
+        self.names, self.rename = names, rename
+
+    def controls(self):
+        return {
+            ("independent", name): {
+                "test": ALONE[old],
+                "paths": {
+                    name: task_path(
+                        f"alone {old}", frozen(CONV, "alone", old, 0), frozen(CONV, "alone", old, 1)
+                    ).to_json()
+                },
+                "memory": None,
+            }
+            for old, name in zip(PATHS, self.names, strict=True)
+        }
+
+    def evaluations(self, strategy=None):
+        return [
+            Evaluation("system", after, task, "test", "accuracy", TESTS[old], 100)
+            for i, after in enumerate(self.names)
+            for old, task in list(zip(PATHS, self.names, strict=True))[: i + 1]
+        ]
+
+    def costs(self, task=None):
+        share = 1 if task else len(self.names)
+        return {"munet": Cost(4 * share, 0, 2.0 * share, 1.5 * share), "independent": Cost(share, 0, share, share)}
+
+    def rows(self, task=None, strategy=None):
+        qualities = (0.5, 0.7, float("-inf"), 0.6)
+        return [SimpleNamespace(result=SimpleNamespace(measures={task: Measures(q, q, 1.0, q, 10)})) for q in qualities]
+
+
+def fake_system(directory, rename=lambda name: name):
+    """Three tasks: the second trained a convolution of its own, which the third shares."""
+    names = [rename(name) for name in PATHS]
+    records = {}
+    for (old, path), name in zip(PATHS.items(), names, strict=True):
+        champion = SimpleNamespace(
+            path=path,
+            parents=("root",) if old != "s/three" else (rename("s/two"),),
+            measures=Measures(TESTS[old] + 0.01, TESTS[old] + 0.01, 0.3, 0.9, 50),
+        )
+        records[name] = SimpleNamespace(
+            name=name, champion=champion, metric="accuracy", higher_is_better=True, strategy="munet",
+            test=TESTS[old], new_parameters=NEW[old],
+        )  # fmt: skip
+    return SimpleNamespace(
+        directory=directory, root=ROOT, records=records, families=BUILT_IN, fingerprint="f" * 64,
+        champions={name: record.champion for name, record in records.items()}, ledger=FakeLedger(names, rename),
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""The progress line: calm on a terminal, one line a search elsewhere."""
+
+import io
+
+import pytest
+
+from pathways.progress import Event, ProgressLine, line_of
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def events(count, task="a", strategy="munet"):
+    return [Event(task, strategy, i + 1, count, i / 10) for i in range(count)]
+
+
+def test_a_terminal_line_is_rewritten_at_most_ten_times_a_second():
+    stream, clock = Terminal(), Clock()
+    line = ProgressLine(stream, clock=clock)
+    for event in events(1000):
+        line(event)
+        clock.now += 0.001
+    drawn = stream.getvalue().count("\r")
+    assert 9 <= drawn <= 11
+    assert "\n" not in stream.getvalue()
+
+
+def test_a_terminal_line_is_cleared_at_the_end():
+    stream = Terminal()
+    with ProgressLine(stream, clock=Clock()) as line:
+        line(Event("a", "munet", 1))
+    assert stream.getvalue().endswith("\r\x1b[K")
+
+
+def test_a_terminal_line_never_wraps(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Terminal()
+    ProgressLine(stream, clock=Clock())(Event("t" * 200, "munet", 1))
+    assert len(stream.getvalue().removeprefix("\r").removesuffix("\x1b[K")) == 39
+
+
+def test_elsewhere_there_is_one_line_for_each_finished_search():
+    stream = io.StringIO()
+    with ProgressLine(stream, clock=Clock()) as line:
+        for event in [*events(5), *events(3, "b"), *events(2, "b", "independent")]:
+            line(event)
+    written = stream.getvalue().splitlines()
+    assert [w.split("  ")[:3] for w in written] == [
+        ["a", "munet", "5/5 tried"],
+        ["b", "munet", "3/3 tried"],
+        ["b", "independent", "2/2 tried"],
+    ]
+
+
+def test_each_search_has_its_own_clock():
+    stream, clock = io.StringIO(), Clock()
+    with ProgressLine(stream, clock=clock) as line:
+        line(Event("a", "munet", 1))
+        clock.now += 65
+        line(Event("b", "munet", 1))
+        clock.now += 5
+    assert [w.split("  ")[-1] for w in stream.getvalue().splitlines()] == ["1:05", "0:05"]
+
+
+def test_a_disabled_line_writes_nothing():
+    stream = Terminal()
+    with ProgressLine(stream, enabled=False) as line:
+        line(Event("a", "munet", 1))
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (Event("a", "munet", 0), "a  munet  0 tried  0:00"),
+        (Event("a", "munet", 2, 4, 0.12345, "frozen"), "a  munet  2/4 tried  best 0.123  0:00  frozen"),
+    ],
+)
+def test_line_of(event, text):
+    assert line_of(event, 0) == text
