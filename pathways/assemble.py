@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -185,7 +186,7 @@ class PathModule(nn.Module):
     def _run(self, plan: _Plan, reads: list[Value], batch: int, context: Context) -> Value:
         outputs = []
         for key, deltas in zip(plan.modules, plan.deltas, strict=True):
-            output = _call(self.held[key], [self.held[d] for d in deltas], reads, context)  # type: ignore[misc]
+            output = _call(self._module(key), [self._delta(d) for d in deltas], reads, context)
             if not reads:
                 output = output.expand(batch, *output.shape[1:])  # type: ignore[union-attr]
             outputs.append(output)
@@ -201,6 +202,12 @@ class PathModule(nn.Module):
         total = (first.value if isinstance(first, Masked) else first) + total
         total = total / len(outputs) if plan.combine == "mean" else total
         return Masked(total, first.mask) if isinstance(first, Masked) else total
+
+    def _module(self, key: str) -> Module:
+        return cast(Module, self.held[key])
+
+    def _delta(self, key: str) -> Delta:
+        return cast(Delta, self.held[key])
 
     def train(self, mode: bool = True) -> PathModule:
         """Set drafts to training or evaluation mode; frozen modules stay in evaluation mode."""
@@ -246,7 +253,7 @@ def frozen_prefix(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
 def _call(module: Module, deltas: list[Delta], reads: list[Value], context: Context) -> Value:
     if not deltas:
         return module(*reads, context=context)
-    weights = dict(module.named_parameters())
+    weights: dict[str, Tensor] = dict(module.named_parameters())
     for delta in deltas:
         weights = delta.weights(weights)
 

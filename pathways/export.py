@@ -31,7 +31,7 @@ FORMATS = ("pt2", "safetensors", "onnx", "root")
 
 
 class Standalone(nn.Module):
-    """A champion from stored inputs to scores, with positional tensors only: each input, followed by its mask where it has one."""
+    """A champion from stored inputs to scores, with positional tensors only: each input, then its mask if it has one."""
 
     def __init__(self, record: TaskRecord, model: PathModule) -> None:
         super().__init__()

@@ -117,7 +117,7 @@ def test_value(path: Path, task: Task, system: System) -> float:
 
 
 def write_probe(directory: FilePath, task: Task, path: Path, system: System) -> str:
-    """Store a fixed batch of inputs beside the outputs of the champion, reloaded from disk; returns the file's SHA-256."""
+    """Store a fixed batch of inputs beside the outputs of the champion, reloaded from disk; its file's SHA-256."""
     split: Split = task.splits["validation"]
     order = torch.randperm(len(split), generator=torch_generator("probe", task.fingerprint))
     chosen = take(split, order[:PROBE_SAMPLES].sort().values)

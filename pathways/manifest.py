@@ -113,7 +113,7 @@ def read_valid_tasks(
 
 
 def remove_strays(directory: FilePath, records: Iterable[str]) -> None:
-    """Remove what a forgetting or a freezing that was cut short left: probes of no task in `records`, half-written files."""
+    """Remove what work that was cut short left behind: probes of no task in `records`, half-written files."""
     kept = {probe_file(directory, task).name for task in records}
     probes = [file for file in (directory / "probes").glob("*") if file.name not in kept]
     for file in [*probes, *directory.glob("tasks/.tmp-*"), *directory.glob(".tmp-*")]:

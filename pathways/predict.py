@@ -61,14 +61,15 @@ def checked_inputs(record: TaskRecord, inputs: Value | Mapping[str, Value]) -> d
         fits = fits and all(want in (None, have) for want, have in zip(shape, tensor.shape[1:], strict=True))
         if not fits or ports[name].variable != isinstance(value, Masked):
             raise DataError(
-                f"input {name!r} of task {record.champion.task!r} must have the shape (batch, {', '.join(map(str, shape))})"
-                f"{' with a mask' if ports[name].variable else ''}, found {tuple(tensor.shape)}: add a batch axis or resize."
+                f"input {name!r} of task {record.name!r} must have the shape (batch, {', '.join(map(str, shape))})"
+                f"{' with a mask' if ports[name].variable else ''}, found {tuple(tensor.shape)}: "
+                f"add a batch axis or resize."
             )
         if len(tensor) == 0:
             raise DataError(f"input {name!r} of task {record.name!r} must hold at least one sample, found none.")
         port = ports[name]
         whole = not tensor.is_floating_point()
-        if isinstance(port, Ids) and not (whole and 0 <= tensor.min() and tensor.max() < port.vocabulary):
+        if isinstance(port, Ids) and not (whole and tensor.min() >= 0 and tensor.max() < port.vocabulary):
             raise DataError(
                 f"input {name!r} of task {record.name!r} must hold whole ids from 0 to {port.vocabulary - 1}, found "
                 f"{tensor.dtype} from {tensor.min()} to {tensor.max()}."

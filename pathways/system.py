@@ -178,7 +178,7 @@ class System:
         return users + (["root"] if self.root is not None and blob in self.root.frozen() else [])
 
     def damaged(self) -> dict[str, str]:
-        """The tasks whose manifests cannot be read, or are gone though the ledger knows them: what is wrong with each."""
+        """Tasks whose manifest cannot be read, or is gone though the ledger knows them, each with what is wrong."""
         gone = {
             task: f"its manifest {manifest.task_file(self.directory, task)} is gone"
             for task in self.ledger.learned()
@@ -195,7 +195,7 @@ class System:
                 )
 
     def collect(self) -> None:
-        """Delete blobs and probes that nothing needs, unless other processes are learning: what they need is not known."""
+        """Delete what nothing needs, unless another process is learning: what it needs is not known here."""
         self.refresh()
         self.refuse_damaged()
         if not self.ledger.leased(except_by=self._owner):
@@ -349,7 +349,8 @@ class System:
             record = self.records.get(task.name)
             if record is not None and (len(begun) == len(tasks) or record.data != task.fingerprint):
                 raise DataError(
-                    f"task {task.name!r} is learned already: give the new task another name, or `forget` the old one first."
+                    f"task {task.name!r} is learned already: give the new task another name, "
+                    f"or `forget` the old one first."
                 )
             if seen.setdefault(task.fingerprint, task.name) != task.name:
                 raise DataError(

@@ -23,7 +23,6 @@ from pathways.modules import (
     Port,
     Tokens,
     Value,
-    Vector,
     Warm,
 )
 from pathways.path import DeltaRef, Path, Step
@@ -203,13 +202,13 @@ def _trunk(task: TaskInfo) -> Path:
 
 
 def reuse(view: View) -> dict[str, Path]:
-    """For a later task: the path of the last champion, frozen, with a fresh head and one module cloned and trained on."""
+    """For a later task: the last champion's path, frozen, with a fresh head and one module cloned and trained on."""
     *_, champion = view.champions.values()
     path = champion.path
     sizes = path.costs(view.families).sizes
     final = path.steps[path.output].modules[0]
     hosts = {m.id for s in path.steps.values() if s.deltas for m in s.modules if isinstance(m, Frozen)}
-    copied = next(ref.id for ref in path.refs() if ref != final and sizes[ref.id] and ref.id not in hosts)  # type: ignore[union-attr]
+    copied = next(blob for blob in path.frozen() if sizes[blob] and blob not in hosts and path.frozen()[blob] != final)
 
     def change(ref: ModuleRef) -> ModuleRef:
         if ref == final:

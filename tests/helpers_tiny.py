@@ -35,7 +35,7 @@ def vectors(name: str, split: str, n: int) -> tuple[Tensor, Tensor]:
 def task_of(
     name: str, inputs: Mapping[str, Port] | None = None, make: Callable[[str, Tensor], dict[str, Value]] | None = None
 ) -> Task:
-    """A task whose inputs `make` derives from points (n, DIM) of the split of that name; the points themselves when not given."""
+    """A task whose inputs `make` derives from the points (n, DIM) of a split; the points themselves when not given."""
     splits = {}
     for split, n in SIZES.items():
         x, y = vectors(name, split, n)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pathways.assemble import PathModule
 from pathways.candidate import Augment, Candidate, Measures
-from pathways.modules import Context, Image, Value
+from pathways.modules import Context, Delta, Image, Module, Value
 from pathways.pool import Tensors
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
@@ -41,7 +41,8 @@ class Work:
         if self.augment is None:
             return values
         return {
-            name: change(value, self.augment, generator) if isinstance(self.task.inputs[name], Image) else value
+            name: change(value, self.augment, generator)
+            if isinstance(value, Tensor) and isinstance(self.task.inputs[name], Image) else value
             for name, value in values.items()
         }
 
@@ -57,8 +58,8 @@ class Outcome:
     states: dict[str, Tensors] = field(default_factory=dict)
 
 
-def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, nn.Module],
-        optimizer: torch.optim.Optimizer | None) -> Outcome:
+def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module | Delta],
+        optimizer: torch.optim.Optimizer) -> Outcome:
     """Train the drafts on all works together and measure; the loop of every candidate.
 
     Raises:
@@ -71,7 +72,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, nn.Mod
     changes = torch_generator("changes", candidate.run, *sorted(candidate.paths), candidate.order)
     fitness = _Fitness(works)
     parameters = [p for draft in drafts.values() for p in draft.parameters()]
-    for step in range(training.steps if optimizer is not None else 0):
+    for step in range(training.steps if parameters else 0):
         set_learning_rate(optimizer, multiplier(step, training), training)
         context = Context(generator=noise)
         losses = []
@@ -169,7 +170,7 @@ class _Best:
     """Keeps the weights of the best measurement, or of the last."""
 
     def __init__(
-        self, candidate: Candidate, drafts: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer | None
+        self, candidate: Candidate, drafts: Mapping[str, Module | Delta], optimizer: torch.optim.Optimizer
     ) -> None:
         self.training = candidate.training
         self.keep_state = candidate.optimizer_state
@@ -207,7 +208,7 @@ class _Best:
         return seen.fitness if self.training.fitness == "training" else kept.quality
 
     def _snapshot(self, outcome: Outcome) -> dict[str, Tensors]:
-        if self.keep_state and self.optimizer is not None:
+        if self.keep_state:
             outcome.states = {name: state_of(self.optimizer, d) for name, d in self.drafts.items()}
         return {name: {k: t.clone() for k, t in d.state_dict().items()} for name, d in self.drafts.items()}
 

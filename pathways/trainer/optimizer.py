@@ -21,7 +21,8 @@ _KEPT: dict[type[torch.optim.Optimizer], frozenset[str]] = {
 def make_optimizer(drafts: Mapping[str, Module | Delta], training: Training) -> torch.optim.Optimizer:
     """One optimizer over all drafts; weight decay leaves out biases, norms and other parameters of one axis.
 
-    Each group carries `scale`, its learning rate relative to `training.lr`.
+    Each group carries `scale`, its learning rate relative to `training.lr`. Where there is nothing to train, it
+    holds one unused parameter, so that callers need not tell the cases apart.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for module in drafts.values():
@@ -29,6 +30,8 @@ def make_optimizer(drafts: Mapping[str, Module | Delta], training: Training) -> 
         for parameter in module.parameters():
             decay = training.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((scale, decay), []).append(parameter)
+    if not groups:
+        groups[1.0, 0.0] = [nn.Parameter(torch.zeros(()))]
     listed = [
         {"params": parameters, "scale": scale, "weight_decay": decay, "lr": training.lr * scale}
         for (scale, decay), parameters in groups.items()

@@ -5,19 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from pathways.assemble import PathModule, frozen_prefix
-from pathways.candidate import Candidate, Result
+from pathways.candidate import Augment, Candidate, Result
 from pathways.errors import DataError
 from pathways.modules import (
     BUILT_IN,
+    Delta,
     Draft,
     Families,
     Frozen,
     Init,
+    Module,
     ModuleRef,
     Vector,
     Warm,
@@ -88,17 +91,15 @@ class Trainer:
         works = [self._work(candidate, name, model) for name, model in models.items()]
         for work in works:
             self._start_head(candidate, work)
-        trainable = any(True for draft in drafts.values() for _ in draft.parameters())
-        optimizer = make_optimizer(drafts, candidate.training) if trainable else None
-        if optimizer is not None:
-            for name, draft in candidate.drafts().items():
-                if isinstance(draft.start, Warm) and draft.start.optimizer:
-                    load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
+        optimizer = make_optimizer(drafts, candidate.training)
+        for name, draft in candidate.drafts().items():
+            if isinstance(draft.start, Warm) and draft.start.optimizer:
+                load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         outcome = fit(candidate, works, drafts, optimizer)
         self._store(candidate, drafts, optimizer, outcome)
         return outcome
 
-    def _assemble(self, candidate: Candidate) -> tuple[dict[str, PathModule], dict[str, nn.Module]]:
+    def _assemble(self, candidate: Candidate) -> tuple[dict[str, PathModule], dict[str, Module | Delta]]:
         position = {name: i for i, name in enumerate(candidate.drafts())}
 
         def weights(ref: ModuleRef) -> Mapping[str, Tensor] | torch.Generator:
@@ -113,7 +114,7 @@ class Trainer:
         shared: dict[tuple[object, ...], nn.Module] = {}
         models = {task: PathModule(path, weights, self.families, shared) for task, path in candidate.paths.items()}
         for model in models.values():
-            model.to(memory_format=torch.channels_last)  # convolutions are a third faster so, on processors too
+            cast(Any, model).to(memory_format=torch.channels_last)  # convolutions are a third faster so, on CPUs too
         return models, {name: module for model in models.values() for name, module in model.drafts().items()}
 
     def _work(self, candidate: Candidate, name: str, model: PathModule) -> Work:
@@ -157,10 +158,11 @@ class Trainer:
         if sum(bytes_of[name] for name in boundary if name in prefix) > self._recent.limit // 2:
             return samples
         keys = {name: content_hash([samples.key, path.step_hashes[name]]) for name in prefix}
-        values = {name: samples.values[name] if name in path.inputs else self._recent.get(keys[name]) for name in boundary}
-        if any(value is None for value in values.values()):
-            small = [name for name in prefix if bytes_of[name] <= self._recent.limit // 8 and keys[name] not in self._recent]
-            missing = [name for name, value in values.items() if value is None]
+        values = {n: samples.values[n] if n in path.inputs else self._recent.get(keys[n]) for n in boundary}
+        missing = [name for name, value in values.items() if value is None]
+        if missing:
+            limit = self._recent.limit // 8
+            small = [name for name in prefix if bytes_of[name] <= limit and keys[name] not in self._recent]
             for name, value in through(model, samples.values, tuple(dict.fromkeys([*small, *missing]))).items():
                 self._recent.put(keys[name], value, size(value))
                 if name in values:
@@ -184,7 +186,7 @@ class Trainer:
                 shared = candidate.training.head_init == "discriminant"
                 start_as_discriminant(head, features, work.train.targets, shared=shared)  # type: ignore[arg-type]
 
-    def _store(self, candidate: Candidate, drafts: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer | None,
+    def _store(self, candidate: Candidate, drafts: Mapping[str, Module | Delta], optimizer: torch.optim.Optimizer,
                outcome: Outcome) -> None:
         """Write the drafts' blobs, parts before the modules that hold them."""
         def frozen(ref: ModuleRef) -> ModuleRef:
@@ -192,7 +194,7 @@ class Trainer:
                 if ref.name not in outcome.blobs:
                     module = drafts[ref.name]
                     outcome.blobs[ref.name] = self.pool.put(ref.spec, module.state_dict())
-                    if candidate.optimizer_state and optimizer is not None:
+                    if candidate.optimizer_state:
                         state = outcome.states.get(ref.name) or state_of(optimizer, module)
                         outcome.optimizers[ref.name] = self.pool.put(ref.spec, state, kind="optimizer")
                 return Frozen(outcome.blobs[ref.name], ref.spec)

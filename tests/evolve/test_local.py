@@ -168,7 +168,7 @@ def test_a_dispatch_that_kills_each_worker_is_an_error_that_names_it(engine: Loc
     file = tmp_path / "deaths"
     fatal = candidate(0, Draft("fatal", ModuleSpec("fatal", {"file": str(file), "times": 99}), Init(0)))
     engine.submit(dispatch(fatal))
-    with pytest.raises(EngineError, match=rf"a worker died 2 times on the same dispatch \(candidates {fatal.hash[:12]}\)"):
+    with pytest.raises(EngineError, match=rf"a worker died 2 times on .* \(candidates {fatal.hash[:12]}\)"):
         engine.next()
     assert file.stat().st_size == 2
     engine.submit(dispatch(candidate(21)))
@@ -220,7 +220,7 @@ def test_families_and_metrics_that_cannot_be_sent_are_told_at_once(tmp_path: Fil
         family = "inner"
 
     with Local(workers=1) as engine:
-        with pytest.raises(EngineError, match=r"family class .*Inner` must be one .* found it in a function: put it into"):
+        with pytest.raises(EngineError, match=r"family class .*Inner` must be one .* found it in a function: put it"):
             engine.open(tmp_path / "pool", Families([Inner]))
         assert engine.pids() == []
         engine.open(tmp_path / "pool", BUILT_IN)
@@ -258,8 +258,10 @@ def test_an_interrupted_search_leaves_no_stale_answers(engine: Local, shared: tu
     assert engine.pids() == pids
     assert busy(engine) == []
     assert engine.next() is None
-    engine.submit(mine := dispatch(candidate(64)))
-    assert set(results(engine)) == {mine.id}
+    mine = [candidate(64), candidate(65)]
+    for one in mine:
+        engine.submit(dispatch(one))
+    assert {result.candidate for (result,) in results(engine).values()} == {one.hash for one in mine}
 
 
 def test_reopening_on_another_pool_and_closing_leave_no_process(tmp_path: FilePath) -> None:
@@ -304,9 +306,8 @@ DRIVER = textwrap.dedent("""
 
 def test_workers_end_soon_after_their_driver_was_killed_even_in_training(tmp_path: FilePath) -> None:
     folders = [str(FilePath(__file__).parent), str(FilePath(__file__).parents[1])]
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(tmp_path / "pool"), *folders], stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
+    command = [sys.executable, "-c", DRIVER, str(tmp_path / "pool"), *folders]
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     assert driver.stdout is not None
     try:
         pids = list(map(int, driver.stdout.readline().split()))

@@ -56,7 +56,7 @@ def learn(directory: Path, engine: Any) -> None:
 
 
 def die_at(replaces: int) -> None:
-    """Kill this process at the so-manieth moment at which a file takes its name: half of the times before, half after."""
+    """Kill this process when a file takes its name for that time: just before where the number is odd, else after."""
     real: Callable[..., None] = os.replace
     seen = 0
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -14,6 +15,7 @@ from pathways.assemble import PathModule, frozen_prefix
 from pathways.errors import PathError
 from pathways.modules import (
     Context,
+    Delta,
     Draft,
     Families,
     Frozen,
@@ -284,6 +286,28 @@ def test_deltas_of_one_host_apply_in_order(pool: Pool) -> None:
             lora.up.normal_(generator=seeded(6))
         expected = expected + x @ (lora.up @ lora.down).T
     torch.testing.assert_close(model(x), expected)
+
+
+class Gate(Delta):
+    """Multiplies the host's output and adds to it."""
+
+    family = "gate"
+
+    def __init__(self, host: Module, *, factor: float, plus: float) -> None:
+        super().__init__()
+        self.factor, self.plus = factor, plus
+
+    def around(self, call: Callable[..., Any], *inputs: Any, context: Context) -> Any:
+        return self.factor * call(*inputs, context=context) + self.plus
+
+
+def test_deltas_around_a_host_apply_from_the_inside_out(pool: Pool) -> None:
+    host = frozen(pool, LINEAR, Vector(4))
+    plus, times = draft("plus", "gate", factor=1.0, plus=3.0), draft("times", "gate", factor=2.0, plus=0.0)
+    path = step_path(Vector(4), host, deltas=(DeltaRef(0, plus), DeltaRef(0, times)))
+    model = PathModule(path, lambda ref: pool.get(host.id) if ref == host else seeded(), Families([Gate]))
+    x = torch.randn(5, 4, generator=seeded(3))
+    torch.testing.assert_close(model(x), 2 * (run(model, host, x) + 3))
 
 
 # -- sources and masks --------------------------------------------------------------------------------------

@@ -55,6 +55,11 @@ class Driver:
         self.log.write_text("")
         return lines
 
+    def said(self) -> str:
+        """What drivers and workers wrote to standard error."""
+        self.errors.seek(0)
+        return self.errors.read()
+
     def close(self) -> None:
         """Stop all."""
         self.parent.kill()
@@ -140,6 +145,7 @@ def test_kill_9_at_any_moment_and_resume_give_the_same_system(driver: Driver, un
             os.kill(pid, signal.SIGKILL)
         driver.ended()
         sent = driver.sent()
+        assert driver.said() == ""  # it was killed, it did not fail
         assert "done" not in sent, f"there was nothing left to kill after {life} kills"
         assert len(sent) == len(set(sent))
         assert not before & set(sent), "a committed candidate was sent to be trained again"

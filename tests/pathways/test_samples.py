@@ -13,7 +13,7 @@ from pathways.path import Path, Step
 from pathways.pool import Pool
 from pathways.task import Affine, Classes, Split, Task
 from pathways.trainer.fit import Work, batch_order, task_order
-from pathways.trainer.samples import EVALUATION_BATCH, Recent, Samples, count, prepare, rows, size, through
+from pathways.trainer.samples import EVALUATION_BATCH, Recent, count, prepare, rows, size, through
 
 
 def mixed(n: int = 6) -> Task:

@@ -292,7 +292,8 @@ def test_optimizer_state_is_a_blob_of_its_own_and_changes_what_training_gives(
 
 def without_state(path: Path) -> Path:
     def cold(ref: ModuleRef) -> ModuleRef:
-        return replace(ref, start=Warm(ref.start.blob)) if isinstance(ref, Draft) and isinstance(ref.start, Warm) else ref
+        warm = isinstance(ref, Draft) and isinstance(ref.start, Warm)
+        return replace(ref, start=Warm(ref.start.blob)) if warm else ref  # type: ignore[union-attr,return-value,call-arg]
 
     return path.map_refs(cold)
 

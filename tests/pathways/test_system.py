@@ -66,6 +66,13 @@ def inputs_of(name: str, split: str = "test") -> torch.Tensor:
     return value
 
 
+def moved(task: Task, split: str, by: float) -> dict[str, Split]:
+    """The splits of a task, the points of one of them moved."""
+    points = task.splits[split].inputs["x"]
+    assert isinstance(points, torch.Tensor)
+    return {**task.splits, split: Split({"x": points + by}, task.splits[split].targets)}
+
+
 # -- what a user does -------------------------------------------------------------------------------------------
 
 
@@ -258,8 +265,7 @@ def test_test_data_never_reaches_an_engine(tmp_path: FilePath) -> None:
         assert len(engine.provided) >= 2
         assert all(set(task.splits) == {"train", "validation"} for task in engine.provided)
         other = task_of("one")
-        splits = {**other.splits, "test": Split({"x": other.splits["test"].inputs["x"] + 9.0}, other.splits["test"].targets)}
-        other = Task("one", other.inputs, other.target, splits, transform=other.transform)
+        other = Task("one", other.inputs, other.target, moved(other, "test", 9.0), transform=other.transform)
     with System.create(tmp_path / "other", root=tiny_root(), training=TRAINING) as system:
         system.learn(other, STRATEGY)
         with System.open(tmp_path / "run") as first:
@@ -281,7 +287,9 @@ def test_equal_runs_have_equal_fingerprints_with_any_number_of_workers(tmp_path:
     assert len(set(found.values())) == 1, found
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"strategy": MuNet(generations=0)}, {"names": ("one", "other", "three")}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"strategy": MuNet(generations=0)}, {"names": ("one", "other", "three")}]
+)
 def test_other_seeds_strategies_and_data_have_other_fingerprints(tmp_path: FilePath, change: dict[str, Any]) -> None:
     def fingerprint(directory: FilePath, seed: int = 0, strategy: Any = STRATEGY, names: Any = NAMES) -> str:
         with System.create(directory, root=tiny_root(), training=TRAINING, seed=seed) as system:
@@ -304,7 +312,7 @@ def test_a_dispatch_of_several_candidates_gives_the_same_champions(tmp_path: Fil
 
 
 def test_a_directory_holds_one_system(system: System) -> None:
-    with pytest.raises(PathwaysError, match="must not hold a system, .* does"):
+    with pytest.raises(PathwaysError, match=r"must not hold a system, .* does"):
         System.create(system.directory)
 
 
@@ -354,9 +362,9 @@ def test_changed_data_is_refused_and_named_when_attached(system: System) -> None
     system.attach([task_of("one")])
     other = task_of("two")
     for split in ("train", "test"):
-        changed = {**other.splits, split: Split({"x": other.splits[split].inputs["x"] + 1.0}, other.splits[split].targets)}
+        changed = Task("two", other.inputs, other.target, moved(other, split, 1.0), transform=other.transform)
         with pytest.raises(DataError, match="the data of task 'two' changed"):
-            system.attach([Task("two", other.inputs, other.target, changed, transform=other.transform)])
+            system.attach([changed])
 
 
 def test_a_task_without_a_test_split_is_refused(system: System) -> None:
@@ -366,10 +374,12 @@ def test_a_task_without_a_test_split_is_refused(system: System) -> None:
 
 def test_an_unknown_task_lists_those_there_are(system: System) -> None:
     for use in (
-        lambda: system.predict("three", torch.zeros(1, DIM)), lambda: system.module("three"),
-        lambda: system.forget("three"), lambda: system.export("three", "pt2", "x"),
-    ):  # fmt: skip
-        with pytest.raises(PathwaysError, match=r"`task` must be one that was learned, \['one', 'two'\], found 'three'"):
+        lambda: system.predict("three", torch.zeros(1, DIM)),
+        lambda: system.module("three"),
+        lambda: system.forget("three"),
+        lambda: system.export("three", "pt2", "x"),
+    ):
+        with pytest.raises(PathwaysError, match=r"`task` must be one .* learned, \['one', 'two'\], found 'three'"):
             use()
 
 
@@ -402,7 +412,8 @@ def test_other_numerics_refuse_to_go_on(system: System, monkeypatch: pytest.Monk
 
 
 def test_two_processes_cannot_learn_one_task(system: System) -> None:
-    with System.open(system.directory) as other, other.leased(["three"]), pytest.raises(LedgerError, match="'three' is being"):
+    refused = pytest.raises(LedgerError, match="task 'three' is being learned by another process")
+    with System.open(system.directory) as other, other.leased(["three"]), refused:
         system.learn(task_of("three"), STRATEGY)
     system.learn(task_of("three"), STRATEGY)
 
@@ -425,7 +436,7 @@ def test_a_search_without_a_trained_candidate_says_why(tmp_path: FilePath) -> No
         return {view.task.name: chain({"x": Vector(DIM)}, linear("a"), head(classes=CLASSES - 1))}
 
     with System.create(tmp_path / "run", training=TRAINING) as system:
-        with pytest.raises(PathwaysError, match=r"strategy `fixed` found no path for 'one' in 4 candidates: .*must give Vector"):
+        with pytest.raises(PathwaysError, match=r"`fixed` found no path for 'one' in 4 candidates: .*must give Vector"):
             system.learn(task_of("one"), FixedPath(wrong))
         assert system.records == {}
         assert len(system.ledger.rows()) == 4  # with their reasons

@@ -319,16 +319,16 @@ def test_the_kept_weights_are_those_measured(pool: Pool, keep: str) -> None:
 
 
 def test_the_best_of_equal_qualities_has_the_lowest_loss(pool: Pool) -> None:
-    task = clusters(spread=1.5)
-    result = run(pool, candidate(MLP, task, evaluate_every=1, **ROUGH), task)
+    task, rough = clusters(spread=0.9), {**ROUGH, "lr": 0.5}
+    result = run(pool, candidate(MLP, task, evaluate_every=1, **rough), task)
     best = result.measures[task.name]
     losses = []
     for step, _, value in result.curve:
         if value == best.validation:
-            at = run(pool, candidate(MLP, task, **{**ROUGH, "steps": step}), task)
+            at = run(pool, candidate(MLP, task, **{**rough, "steps": step}), task)
             assert at.measures[task.name].validation == value
             losses.append(at.measures[task.name].loss)
-    assert len(losses) > 0
+    assert min(losses) not in (losses[0], losses[-1])  # else the first or the last would do
     assert best.loss == min(losses)
 
 
@@ -342,6 +342,15 @@ def test_the_kept_optimizer_state_is_that_of_the_kept_step(pool: Pool) -> None:
     ]
     assert all(step < 30 for step, _, value in result.curve if value == result.measures[task.name].validation)
     assert (dict(result.blobs), dict(result.optimizers)) in [(dict(r.blobs), dict(r.optimizers)) for r in found]
+
+
+def test_where_the_last_step_is_best_its_optimizer_state_is_kept(pool: Pool) -> None:
+    task = plane()
+    path = chain(Vector(4), Draft("out", ModuleSpec("regressor", {"values": 2}), Init(0)))
+    often = run(pool, candidate(path, task, evaluate_every=4, optimizer_state=True), task)
+    assert [v for _, _, v in often.curve] == sorted(v for _, _, v in often.curve)
+    last = run(pool, candidate(path, task, keep="last", optimizer_state=True), task)
+    assert (often.blobs, often.optimizers) == (last.blobs, last.optimizers)
 
 
 def test_measurements_on_the_way_change_nothing(pool: Pool) -> None:
@@ -421,6 +430,26 @@ def test_fitness_of_values_is_the_negated_error(pool: Pool) -> None:
     split = task.splits["train"]
     error = float(F.mse_loss(start(split.inputs["x"][index]), split.targets[index]).detach())
     assert run(pool, wanted, task).measures[task.name].fitness == pytest.approx(-error)
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_quality_on_several_views_of_the_validation_images(pool: Pool, steps: int) -> None:
+    """`validation` is of the images as they are, `quality` of all views, and the views are the same for everyone."""
+    task, augment = images(n=60), Augment(rotate=60, translate=2, views=2)
+    path = chain(Image(1, 6, 6), Draft("flat", ModuleSpec("flatten"), Init(0)), head(2))
+    wanted = candidate(path, task, augment=augment, score_views=4, steps=steps)
+    result = run(pool, wanted, task)
+    weights = pool.get(result.blobs["head"])
+    views = prepare(task, "validation", replace(augment, views=4)).values["x"]
+    right = (views.flatten(1) @ weights["linear.weight"].T + weights["linear.bias"]).argmax(1).reshape(4, -1)
+    right = (right == task.splits["validation"].targets).double()
+    measured = result.measures[task.name]
+    assert measured.validation == pytest.approx(float(right[0].mean()))
+    assert measured.quality == pytest.approx(float(right.mean()))
+    assert measured.quality != measured.validation
+    plain = run(pool, candidate(path, task, augment=augment, steps=steps), task)
+    assert plain.blobs == result.blobs
+    assert plain.measures[task.name].quality == plain.measures[task.name].validation == measured.validation
 
 
 # -- failures -----------------------------------------------------------------------------------------------
@@ -567,6 +596,17 @@ def test_a_prefix_is_computed_once_for_all_candidates_that_share_it(pool: Pool) 
     results = run_all(pool, candidates, task)
     assert len(Witness.seen) == 2
     assert results[0].blobs == results[2].blobs != results[1].blobs
+
+
+def test_a_longer_prefix_shares_the_work_of_its_beginning(pool: Pool) -> None:
+    task = clusters()
+    kept = frozen(pool, ModuleSpec("linear", {"dim": 6, "activation": "tanh"}), Vector(4))
+    more = frozen(pool, ModuleSpec("linear", {"dim": 5}), Vector(6))
+    short = chain(Vector(4), watching(pool), kept, head())
+    long = chain(Vector(4), watching(pool), kept, more, head())
+    results = run_all(pool, [candidate(long, task), candidate(short, task)], task)
+    assert len(Witness.seen) == 2
+    assert results[1].blobs == run(pool, candidate(short, task), task).blobs
 
 
 def test_images_changed_in_every_batch_run_through_the_prefix_each_time(pool: Pool) -> None:

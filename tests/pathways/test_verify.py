@@ -270,9 +270,13 @@ def test_nothing_is_learned_or_deleted_while_a_manifest_is_damaged(run: FilePath
     before = files_of(run)
     with System.open(run) as system:
         for use in (
-            lambda: system.learn(task_of("fourth"), STRATEGY), lambda: system.forget("third"), lambda: system.fingerprint,
-            lambda: system.compare([task_of("first/α")], Independent()), lambda: system.module("second"), system.collect,
-        ):  # fmt: skip
+            lambda: system.learn(task_of("fourth"), STRATEGY),
+            lambda: system.compare([task_of("first/α")], Independent()),
+            lambda: system.forget("third"),
+            lambda: system.fingerprint,
+            lambda: system.module("second"),
+            system.collect,
+        ):
             with pytest.raises(PathwaysError, match="task 'second' is damaged"):
                 use()
         assert system.predict("third", torch.zeros(1, 6)).shape == (1, 3)  # others can be used
@@ -343,19 +347,19 @@ def test_training_mode_and_gradient_steps_on_a_champion_change_nothing(run: File
         assert system.verify().ok
 
 
-def test_other_numerics_are_told_and_small_differences_tolerated(run: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pathways import verify as module
-
+def test_other_numerics_are_told_and_small_differences_tolerated(
+    run: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def nudged(by: float) -> Callable[..., Tensor]:
         return lambda path, inputs, system: replay(path, inputs, system) + by
 
     with System.open(run) as system:
-        monkeypatch.setattr(module, "replay", nudged(1e-6))
+        monkeypatch.setattr("pathways.verify.replay", nudged(1e-6))
         with pytest.raises(ForgettingError, match="outputs on the probe differ by up to"):
             system.verify()
         monkeypatch.setattr("pathways.system.numerics", lambda dispatch: {**system.record.numerics, "torch": "9.9"})
         report = system.verify()
         assert (report.ok, report.bitwise) == (True, False)
-        monkeypatch.setattr(module, "replay", nudged(1e-2))
+        monkeypatch.setattr("pathways.verify.replay", nudged(1e-2))
         with pytest.raises(ForgettingError):
             system.verify()
