@@ -12,7 +12,7 @@ from typing import Any
 
 _HOMES = {
     "FineTune": "controls", "FineTuneAll": "controls", "HeadOnly": "controls", "Independent": "controls",
-    "Joint": "controls", "Local": "local", "MuNet": "munet", "PathNet": "pathnet",
+    "Joint": "controls", "Local": "local", "MuNet": "munet", "PathNet": "pathnet", "PathNetAlways": "pathnet_always",
     "PathNetFineTune": "pathnet_controls", "RandomPath": "pathnet_controls", "Score": "score",
 }
 

@@ -11,7 +11,7 @@ from collections import deque
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast
 
 from pathways.engine import Answer, Dispatch
 from pathways.errors import EngineError, PathwaysError
@@ -168,8 +168,7 @@ class Local:
 
     def _receive(self, worker: _Worker) -> Answer | None:
         """The answer of a worker that has something to say; `None` where it died and its dispatch waits again."""
-        dispatch = worker.dispatch
-        assert dispatch is not None
+        dispatch = cast(Dispatch, worker.dispatch)  # only a worker that has one says something
         try:
             kind, payload = worker.receive()
         except (EOFError, OSError, pickle.UnpicklingError):
@@ -194,9 +193,8 @@ class Local:
             )
 
     def _replace(self, index: int) -> None:
-        assert self._pool is not None
         self._workers[index].stop()
-        self._workers[index] = _Worker(self._pool, self._families)
+        self._workers[index] = _Worker(cast(FilePath, self._pool), self._families)
 
 
 class _Worker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pathways.candidate import Training
 from pathways.errors import ConfigError, PathError
@@ -96,8 +96,7 @@ def _seed(settings: MuNet, view: View, key: str, trunk: Path, champion: Champion
     if "head" in trunk.steps:
         return
     extra: Mapping[str, Any] = {} if champion is None else champion.extra
-    training = settings.training or view.training
-    assert isinstance(training, Training)
+    training = cast(Training, settings.training or view.training)
     if champion is not None:
         known = extra.get("training", {})
         training = replace(

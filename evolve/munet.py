@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from pathways.candidate import Training
 from pathways.errors import ConfigError
@@ -128,13 +128,13 @@ class MuNet:
     @property
     def first_adapter_dim(self) -> int:
         """The width of the adapters of paths that inherit none."""
-        assert self.adapter is None or isinstance(self.adapter, ModuleSpec)
-        return int(self.adapter.config.get("dim", self.adapter_dims[0]) if self.adapter else self.adapter_dims[0])
+        adapter = cast(ModuleSpec | None, self.adapter)  # `__post_init__` reads mappings
+        return int(adapter.config.get("dim", self.adapter_dims[0]) if adapter else self.adapter_dims[0])
 
     def adapter_spec(self, dim: int) -> ModuleSpec:
         """The adapter of that width."""
-        assert isinstance(self.adapter, ModuleSpec)
-        return replace(self.adapter, config={**self.adapter.config, "dim": dim})
+        adapter = cast(ModuleSpec, self.adapter)
+        return replace(adapter, config={**adapter.config, "dim": dim})
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> MuNet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -79,8 +79,7 @@ class MuNetSearch:
         if candidate.hash in self._tried:  # a sibling is the same
             return
         self._tried[candidate.hash] = (candidate, result)
-        head = path.steps[path.output].modules[0]
-        assert isinstance(head, Frozen)
+        head = cast(Frozen, path.steps[path.output].modules[0])  # all of the path is trained
         sizes = path.costs(self.view.families).sizes
         own = frozenset(blob for blob in result.blobs.values() if sizes.get(blob)) - {head.id}
         self.population.append(

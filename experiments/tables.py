@@ -13,6 +13,7 @@ from .names import unknown
 STRATEGIES: dict[str, str] = {
     "munet": "pathways.evolve.munet:MuNet",
     "pathnet": "pathways.evolve.pathnet:PathNet",
+    "pathnet-always": "pathways.evolve.pathnet_always:PathNetAlways",
     "independent": "pathways.evolve.controls:Independent",
     "fine-tune-all": "pathways.evolve.controls:FineTuneAll",
     "fine-tune": "pathways.evolve.controls:FineTune",

@@ -46,8 +46,8 @@ def build(
     cls = families[spec.family]
     if spec.version != cls.version:
         raise ValueError(
-            f"module family `{spec.family}` is at version {cls.version} here and at version {spec.version} in the spec: "
-            f"use the release that wrote it."
+            f"module family `{spec.family}` is at version {cls.version} here and at version {spec.version} in the "
+            f"spec: use the release that wrote it."
         )
     config = thaw(spec.config)
     if spec.parts:
@@ -59,7 +59,9 @@ def build(
             else:
                 module = cls(tuple(ports), **config)
         except TypeError as error:
-            raise ValueError(f"the configuration of family `{spec.family}` does not fit, found {config}: {error}.") from None
+            raise ValueError(
+                f"the configuration of family `{spec.family}` does not fit, found {config}: {error}."
+            ) from None
     if generator is not None:
         module.to_empty(device="cpu")
         module.initialise(generator)
@@ -68,7 +70,13 @@ def build(
 
 @dataclass(frozen=True)
 class Facts:
-    """What a spec is worth at given ports: its output port, its own parameters and buffers in elements, its FLOPs a sample."""
+    """What a spec costs at given ports.
+
+    Args:
+        output: the port of what it returns; `None` for a delta.
+        parameters, buffers: its own, without those of its parts, in elements.
+        flops: of one sample's forward pass.
+    """
 
     output: Port | None
     parameters: int
@@ -76,30 +84,62 @@ class Facts:
     flops: int
 
 
-def facts(spec: ModuleSpec, ports: Sequence[Port], *, host: tuple[ModuleSpec, tuple[Port, ...]] | None = None,
-          families: Families = BUILT_IN) -> Facts:
-    """The output port, parameter count and FLOPs of `spec` at `ports`, found without allocating weights."""
-    return _facts(spec, tuple(ports), host, families)
+def facts(
+    spec: ModuleSpec,
+    ports: Sequence[Port],
+    *,
+    host: tuple[ModuleSpec, tuple[Port, ...]] | None = None,
+    families: Families = BUILT_IN,
+) -> Facts:
+    """The output port, parameter count and FLOPs of `spec` at `ports`, found without allocating weights.
+
+    Args:
+        spec: the family and its configuration.
+        ports: one input port for each positional input.
+        host: for a delta family, the module it changes and that module's input ports.
+        families: the families that specs may name.
+
+    Raises:
+        PortError: the ports do not fit the family.
+        ValueError: family, version or configuration are not known or not valid.
+    """
+    # Configurations that differ in 1, 1.0 and True only are equal, but need not build the same module.
+    canonical = (spec.canonical, host[0].canonical if host else "")
+    return _facts(canonical, spec, tuple(ports), host, families)
 
 
-def part_ports(spec: ModuleSpec, ports: tuple[Port, ...], families: Families = BUILT_IN) -> Callable[[str], tuple[Port, ...]]:
+def part_ports(
+    spec: ModuleSpec, ports: tuple[Port, ...], families: Families = BUILT_IN
+) -> Callable[[str], tuple[Port, ...]]:
     """The input ports of each part that `spec` names."""
     cls = families[spec.family]
     return cls.part_ports(ports, thaw(spec.config)) if issubclass(cls, Module) else lambda name: ports
 
 
 @lru_cache(maxsize=65536)
-def _facts(spec: ModuleSpec, ports: tuple[Port, ...], host: tuple[ModuleSpec, tuple[Port, ...]] | None,
-           families: Families) -> Facts:
-    parts = {n: build(part.spec, part_ports(spec, ports, families)(n), families=families) for n, part in spec.parts.items()}
-    host_module = build(host[0], host[1], families=families) if host else None
-    module = build(spec, ports, parts=parts, host=host_module, families=families)  # type: ignore[arg-type]
+def _facts(
+    canonical: tuple[str, str],
+    spec: ModuleSpec,
+    ports: tuple[Port, ...],
+    host: tuple[ModuleSpec, tuple[Port, ...]] | None,
+    families: Families,
+) -> Facts:
+    module = _shell(spec, ports, families, _shell(*host, families) if host else None)
     return Facts(
         getattr(module, "output", None),
         sum(p.numel() for p in module.parameters()),
         sum(b.numel() for b in module.buffers()),
         module.flops(),
     )
+
+
+def _shell(
+    spec: ModuleSpec, ports: tuple[Port, ...], families: Families, host: Module | Delta | None = None
+) -> Module | Delta:
+    """The module and, all the way down, its parts, none with weights."""
+    inside = part_ports(spec, ports, families)
+    parts = {name: _shell(part.spec, inside(name), families) for name, part in spec.parts.items()}
+    return build(spec, ports, parts=parts, host=host, families=families)  # type: ignore[arg-type]
 
 
 __all__ = ["Facts", "PortError", "build", "facts", "part_ports"]

@@ -154,7 +154,10 @@ def like(value: Value, tensor: Tensor) -> Value:
 
 
 def example(port: Port, batch: int, generator: torch.Generator, length: int = 5) -> Value:
-    """A random value of `port` with `batch` samples; variable lengths get `length` places, each sample 1 to `length` real ones."""
+    """A random value of `port` with `batch` samples.
+
+    Where its length varies, the value has `length` places, of which each sample uses 1 to `length`.
+    """
     shape = [batch, *(length if size is None else size for size in port.shape)]
     if isinstance(port, Ids):
         value = torch.randint(0, port.vocabulary, shape, generator=generator)

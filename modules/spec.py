@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .frozendict import FrozenDict
@@ -62,6 +63,11 @@ class ModuleSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "config", _freeze(self.config))
         object.__setattr__(self, "parts", FrozenDict(self.parts))
+
+    @cached_property
+    def canonical(self) -> str:
+        """The spec as canonical JSON. Unlike `==` it tells 1, 1.0 and True apart, and so do hashes of paths."""
+        return canonical_json(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain data."""
@@ -159,8 +165,11 @@ def ref_from_json(data: Mapping[str, Any]) -> ModuleRef:
         if set(start) == {"init"}:
             return Draft(str(data["draft"]), ModuleSpec.from_json(data["spec"]), Init(start["init"]))
         if "blob" in start and _is_hash(start["blob"]):
-            return Draft(str(data["draft"]), ModuleSpec.from_json(data["spec"]), Warm(start["blob"], start.get("optimizer")))
-    raise ValueError(f"a module reference is a frozen blob id or a draft, each with its spec, found {dict(data)!r:.200}.")
+            warm = Warm(start["blob"], start.get("optimizer"))
+            return Draft(str(data["draft"]), ModuleSpec.from_json(data["spec"]), warm)
+    raise ValueError(
+        f"a module reference is a frozen blob id or a draft, each with its spec, found {dict(data)!r:.200}."
+    )
 
 
 def _is_hash(text: Any) -> bool:

@@ -44,7 +44,9 @@ class Families:
         self.extra = tuple(extra)
         for cls in self.extra:
             if not cls.family or cls.family in FAMILIES or cls.family in self._classes:
-                raise ValueError(f"`families`: {cls.__name__} needs a `family` name that is not taken, found {cls.family!r}.")
+                raise ValueError(
+                    f"`families`: {cls.__name__} needs a `family` name that is not taken, found {cls.family!r}."
+                )
             self._classes[cls.family] = cls
 
     def __getitem__(self, name: str) -> type[Module] | type[Delta]:

@@ -78,6 +78,8 @@ class Training:
         label_smoothing: mass spread over all classes (Szegedy et al. 2016).
         head_init: `random`, `zeros`, or in closed form from the features that a fresh linear classifier
             reads: `class_means` (nearest class mean) or `discriminant` (Fisher's linear discriminant).
+        head_refit: `none`, or the same closed forms: after the last step, linear classifiers are fitted anew to
+            the features that training has made. With few samples that is often better than their trained weights.
         evaluate_every: steps between validation measurements; 0 measures only at the end.
         keep: `best` keeps the weights of the best validation measurement, `last` those of the last step.
         fitness: `validation`, or `training`: accuracy on the training batches as they were seen (PathNet).
@@ -100,6 +102,7 @@ class Training:
     batch: int = 64
     label_smoothing: float = 0.0
     head_init: str = "random"
+    head_refit: str = "none"
     evaluate_every: int = 0
     keep: str = "best"
     fitness: str = "validation"
@@ -148,8 +151,10 @@ class Training:
             ignored += ["keep"]  # there is just the last measurement
         data["augment"] = None if self.augment is None else self.augment.identity()
         if self.steps == 0:
-            ignored += ["optimizer", "lr", "head_lr", "weight_decay", "beta2", "momentum", "nesterov", "schedule", "warmup", "clip",
-                        "batch", "label_smoothing", "evaluate_every", "keep", "fitness"]
+            ignored += [
+                "optimizer", "lr", "head_lr", "weight_decay", "beta2", "momentum", "nesterov", "schedule", "warmup",
+                "clip", "batch", "label_smoothing", "evaluate_every", "keep", "fitness",
+            ]  # fmt: skip
             if self.augment is not None and self.score_views > 1:
                 data["augment"] = replace(self.augment, views=self.score_views, clean=True).identity()
             else:
@@ -162,14 +167,15 @@ _CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "schedule": ("constant", "cosine"),
     "head_init": ("random", "zeros", "class_means", "discriminant"),
+    "head_refit": ("none", "class_means", "discriminant"),
     "keep": ("best", "last"),
     "fitness": ("validation", "training"),
 }
 _WHOLE = ("steps", "batch", "evaluate_every", "score_views")
 _BOUNDS: dict[str, tuple[float, float]] = {
-    "lr": (0, 100), "head_lr": (0, 1000), "weight_decay": (0, 100), "beta2": (0, 1), "momentum": (0, 1), "warmup": (0, 1), "clip": (0, 1e9),
-    "steps": (0, 10**9), "batch": (1, 10**7), "label_smoothing": (0, 0.999), "evaluate_every": (0, 10**9),
-    "score_views": (1, 1000),
+    "lr": (0, 100), "head_lr": (0, 1000), "weight_decay": (0, 100), "beta2": (0, 1), "momentum": (0, 1),
+    "warmup": (0, 1), "clip": (0, 1e9), "steps": (0, 10**9), "batch": (1, 10**7), "label_smoothing": (0, 0.999),
+    "evaluate_every": (0, 10**9), "score_views": (1, 1000),
 }
 
 
@@ -224,8 +230,9 @@ class Candidate:
     def hash(self) -> str:
         """The candidate's identity: it changes exactly when its result could."""
         position = {name: i for i, name in enumerate(self.drafts())}
+        paths = {t: [path.hash, [position[d.name] for d in path.drafts_in_order()]] for t, path in self.paths.items()}
         return content_hash({
-            "paths": {task: [path.hash, [position[d.name] for d in path.drafts_in_order()]] for task, path in self.paths.items()},
+            "paths": paths,
             "training": self.training.identity(),
             "data": dict(self.data),
             "run": self.run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -56,6 +57,21 @@ def render(figure: Figure, format: str, name: str, dpi: int = 160) -> bytes:
             figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
     figure.set_layout_engine("none")  # what is laid out stays so; doing it again for the next format is slow
     return out.getvalue()
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that notebooks show, without pyplot: they ask what a cell gives for `_repr_svg_`.
+
+    >>> Drawing(Figure((1, 1)), "empty")._repr_svg_().startswith("<?xml")
+    True
+    """
+
+    figure: Figure
+    name: str = "figure"
+
+    def _repr_svg_(self) -> str:
+        return render(self.figure, "svg", self.name).decode()
 
 
 def inline(svg: bytes, name: str) -> str:

@@ -33,7 +33,9 @@ def create_system(
 ) -> None:
     """Write a new run directory: root blobs, `config.yaml`, at last `system.json`, which makes it one."""
     if manifest.system_file(directory).exists():
-        raise PathwaysError(f"`directory` must not hold a system, {directory} does: open it with `System.open`, or choose another.")
+        raise PathwaysError(
+            f"`directory` must not hold a system, {directory} does: open it with `System.open`, or choose another."
+        )
     if type(seed) is not int or seed < 0:
         raise ConfigError(f"`seed` must be a whole number of at least 0, found {seed!r}.")
     if type(dispatch) is not int or dispatch < 1:
@@ -44,7 +46,10 @@ def create_system(
     resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch}
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
     run = content_hash([resolved, headless.to_json() if headless else None])
-    manifest.write_system(directory, SystemRecord(run=run, seed=seed, numerics=numerics(dispatch=dispatch), root=headless, training=training))
+    record = SystemRecord(
+        run=run, seed=seed, numerics=numerics(dispatch=dispatch), root=headless, training=training
+    )
+    manifest.write_system(directory, record)
 
 
 def install_root(name: str, pool: Pool) -> Path:
@@ -71,7 +76,9 @@ def install_root(name: str, pool: Pool) -> Path:
 def shipped_roots() -> list[str]:
     """The names of the roots that ship with the package."""
     folder = resources.files("pathways") / "roots"
-    return sorted(entry.name for entry in folder.iterdir() if (entry / "path.json").is_file()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if (entry / "path.json").is_file())
 
 
 def _is_name(name: str) -> bool:

@@ -49,7 +49,7 @@ class Engine(Protocol):
         ...
 
     def next(self, timeout: float | None = None) -> Answer | None:
-        """The next finished dispatch, waiting up to `timeout` seconds; `None` where nothing finished or nothing is under way."""
+        """The next finished dispatch; `None` where none finished within `timeout` seconds or none is under way."""
         ...
 
     def cancel(self, dispatch: int) -> bool:

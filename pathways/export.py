@@ -31,7 +31,10 @@ FORMATS = ("pt2", "safetensors", "onnx", "root")
 
 
 class Standalone(nn.Module):
-    """A champion from stored inputs to scores, with positional tensors only: each input, then its mask if it has one."""
+    """A champion from stored inputs to scores, with positional tensors only.
+
+    It takes each input in the order of the path's inputs, each followed by its mask where it has one.
+    """
 
     def __init__(self, record: TaskRecord, model: PathModule) -> None:
         super().__init__()
@@ -76,7 +79,9 @@ def export(system: System, task: str, format: str, out: FilePath) -> FilePath:
         write_atomically(out, to_bytes(tensors, metadata=header))
         return out
     if format == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
-        raise PathwaysError("format 'onnx' needs the packages onnx and onnxscript: pip install 'evolving-pathways[onnx]'.")
+        raise PathwaysError(
+            "format 'onnx' needs the packages onnx and onnxscript: pip install 'evolving-pathways[onnx]'."
+        )
     example, _ = read_probe(probe_file(system.directory, task).read_bytes())
     flattened = flat(example)
     arguments: list[Tensor] = []
@@ -125,8 +130,9 @@ def _export_root(system: System, record: TaskRecord, out: FilePath) -> FilePath:
 
 def _description(record: TaskRecord) -> Mapping[str, Any]:
     target = record.target
+    kind = "classes" if isinstance(target, Classes) else "values"
     return {
         "name": record.name,
-        "target": {"kind": "classes" if isinstance(target, Classes) else "values", "n": target.n, "names": list(target.names)},
+        "target": {"kind": kind, "n": target.n, "names": list(target.names)},
         "transform": {name: affine.to_json() for name, affine in record.transform.items()},
     }

@@ -42,7 +42,8 @@ class Work:
         self.tried += 1
         self.best = max(self.best, result.quality)
         self.failures |= {result.failure} if result.failure else set()
-        return Event("+".join(self.tasks), self.strategy, self.tried, best=self.best if self.best > float("-inf") else None)
+        best = self.best if self.best > float("-inf") else None
+        return Event("+".join(self.tasks), self.strategy, self.tried, best=best)
 
     def winner(self) -> Winner:
         """The best path found; a `PathwaysError` says why there is none."""
@@ -128,7 +129,7 @@ def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> 
 
 
 def _whole(bench: Bench, distinct: Mapping[str, Candidate]) -> dict[str, Result]:
-    """The results the ledger knows, without those whose blobs were lost or collected: these are trained again, to the same bytes."""
+    """The results the ledger knows, without those whose blobs are gone: these are trained again, to the same bytes."""
     known = bench.ledger.known(list(distinct))
     lost = [
         key for key, result in known.items()
@@ -140,7 +141,7 @@ def _whole(bench: Bench, distinct: Mapping[str, Candidate]) -> dict[str, Result]
 
 
 def _named(ledger: Ledger, candidate: Candidate, result: Result) -> Result:
-    """The result with its blobs under this candidate's draft names: equal candidates may call their drafts otherwise."""
+    """The result with its blobs under this candidate's draft names: equal candidates may name drafts otherwise."""
     names = list(candidate.drafts())
     if not result.ok or set(result.blobs) == set(names):
         return result

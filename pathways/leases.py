@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .ledger import Ledger
 
 
+SECONDS = 3600.0
+"""How long a lease lasts that is not renewed: on one host a dead owner is found at once, on another after this."""
+
+
 def new_owner() -> str:
     """An owner's name for this process: `host:pid:random`."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -65,7 +69,7 @@ def held_by_others(connection: Connection, owner: str) -> list[str]:
 
 
 @contextmanager
-def held(ledger: Ledger, tasks: Sequence[str], owner: str, seconds: float) -> Iterator[None]:
+def held(ledger: Ledger, tasks: Sequence[str], owner: str, seconds: float = SECONDS) -> Iterator[None]:
     """Hold the leases of `tasks` while the block runs; a thread renews them, however long it takes.
 
     Raises:

@@ -76,7 +76,8 @@ class Step:
     def to_json(self) -> dict[str, Any]:
         """The step as plain data."""
         combine = self.combine if isinstance(self.combine, str) else self.combine.to_json()
-        data: dict[str, Any] = {"modules": [m.to_json() for m in self.modules], "reads": list(self.reads), "combine": combine}
+        modules = [module.to_json() for module in self.modules]
+        data: dict[str, Any] = {"modules": modules, "reads": list(self.reads), "combine": combine}
         if self.deltas:
             data["deltas"] = [d.to_json() for d in self.deltas]
         return data
@@ -86,7 +87,9 @@ class Step:
         """The step that `to_json` wrote."""
         unknown = set(data) - {"modules", "reads", "combine", "deltas"}
         if unknown:
-            raise ValueError(f"a step has `modules`, `reads`, `combine` and `deltas`, found {sorted(unknown)} beside them.")
+            raise ValueError(
+                f"a step has `modules`, `reads`, `combine` and `deltas`, found {sorted(unknown)} beside them."
+            )
         combine = data["combine"]
         return cls(
             tuple(ref_from_json(m) for m in data["modules"]),
@@ -233,7 +236,9 @@ class Path:
                 outputs.append(facts(module.spec, reads, families=families).output)
             except PortError as error:
                 sources = ", ".join(f"{read!r} ({self._families(read)}) gives {ports[read]}" for read in step.reads)
-                raise PathError(f"step {name!r}: {error}; {sources or 'it reads nothing'}: put a module between that converts.") from None
+                raise PathError(
+                    f"step {name!r}: {error}; {sources or 'it reads nothing'}: put a module between that converts."
+                ) from None
             except ValueError as error:
                 raise PathError(f"step {name!r}: {error}") from None
         if len(step.modules) > 1 and step.combine != "concat":
@@ -242,12 +247,15 @@ class Path:
             for module, port in zip(step.modules[1:], outputs[1:], strict=True):
                 if port != outputs[0]:
                     raise PathError(
-                        f"step {name!r} combines outputs of one port only: module `{step.modules[0].spec.family}` gives "
-                        f"{outputs[0]} and module `{module.spec.family}` gives {port}: make them equal or use `concat`."
+                        f"step {name!r} combines outputs of one port only: module `{step.modules[0].spec.family}` "
+                        f"gives {outputs[0]} and module `{module.spec.family}` gives {port}: "
+                        f"make them equal or use `concat`."
                     )
         for delta in step.deltas:
             if not 0 <= delta.host < len(step.modules):
-                raise PathError(f"step {name!r}: `host` of a delta must be below {len(step.modules)}, found {delta.host}.")
+                raise PathError(
+                    f"step {name!r}: `host` of a delta must be below {len(step.modules)}, found {delta.host}."
+                )
             try:
                 facts(delta.module.spec, (), host=(step.modules[delta.host].spec, reads), families=families)
             except ValueError as error:
@@ -258,7 +266,10 @@ class Path:
             except ValueError as error:
                 raise PathError(f"step {name!r}: its router: {error}") from None
             if router != Vector(len(step.modules)):
-                raise PathError(f"step {name!r}: its router must give {Vector(len(step.modules))}, one weight a module, found {router}.")
+                raise PathError(
+                    f"step {name!r}: its router must give {Vector(len(step.modules))}, one weight a module, "
+                    f"found {router}."
+                )
         if step.combine == "concat" and len(outputs) > 1:
             return facts(_CONCAT, tuple(outputs), families=families).output  # type: ignore[arg-type,return-value]
         return outputs[0]  # type: ignore[return-value]
@@ -309,7 +320,9 @@ class Path:
                 data["output"],
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise PathError(f"a path has `inputs`, `steps` and `output`, found one that does not fit: {error}") from None
+            raise PathError(
+                f"a path has `inputs`, `steps` and `output`, found one that does not fit: {error}"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -346,10 +359,14 @@ def _in_order(inputs: Mapping[str, Port], steps: Mapping[str, Step]) -> dict[str
         if not step.modules:
             raise PathError(f"step {name!r} must hold at least one module, found none.")
         if isinstance(step.combine, str) and step.combine not in COMBINATIONS:
-            raise PathError(f"`combine` of step {name!r} must be one of {COMBINATIONS} or a router module, found {step.combine!r}.")
+            raise PathError(
+                f"`combine` of step {name!r} must be one of {COMBINATIONS} or a router module, found {step.combine!r}."
+            )
         for read in step.reads:
             if read not in inputs and read not in steps:
-                raise PathError(f"step {name!r} reads {read!r}, which is neither an input {list(inputs)} nor a step {list(steps)}.")
+                raise PathError(
+                    f"step {name!r} reads {read!r}, which is neither an input {list(inputs)} nor a step {list(steps)}."
+                )
     ordered: dict[str, Step] = {}
     waiting = dict(steps)
     while waiting:

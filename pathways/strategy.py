@@ -76,7 +76,9 @@ class View:
     def task(self) -> TaskInfo:
         """The task to learn, where there is just one."""
         if len(self.tasks) != 1:
-            raise ValueError(f"this strategy learns one task at a time, found {[t.name for t in self.tasks]}: pass them one by one.")
+            raise ValueError(
+                f"this strategy learns one task at a time, found {[t.name for t in self.tasks]}: pass them one by one."
+            )
         return self.tasks[0]
 
 

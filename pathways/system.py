@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from pathways.modules import Delta, Draft, Families, Frozen, Module, ModuleRef, Value
 
-from . import manifest
+from . import manifest, upkeep
 from .candidate import Training
-from .errors import DataError, LedgerError, PathwaysError
-from .leases import new_owner
+from .errors import PathwaysError
+from .leases import held, new_owner
 from .ledger import Ledger
 from .manifest import SystemRecord, TaskRecord
 from .path import Path
 from .pool import Pool
-from .strategy import Champion, Strategy, TaskInfo, View, Winner
+from .strategy import Champion, Strategy, Winner
 from .task import Task
 from .trainer.numerics import numerics
 
@@ -31,18 +31,19 @@ if TYPE_CHECKING:
     from .progress import Progress
     from .verify import VerifyReport
 
-LEASE_SECONDS = 3600.0
-
 
 class System:
-    """One growing network: it learns tasks one after another, reuses what it knows, and never changes what it has learned.
+    """One growing network: it learns task after task, reuses what it knows, and never changes what it has learned.
 
     Make one with `create` or `open`.
 
     Attributes:
         directory: the run directory.
+        owner: this process's name in the ledger's leases.
         record: run identity, seed, numerics and root, as written when the run was made.
         records: by task name, in the order learned: path, class names, measures, lineage.
+        unreadable: by task name, what is wrong with the manifests that cannot be read.
+        tasks: by name, the tasks whose data is at hand.
         training: default hyperparameters and budget of candidates.
 
     Example:
@@ -58,11 +59,11 @@ class System:
         self.families = families
         self.training = record.training
         self.records: dict[str, TaskRecord] = {}
-        self._unreadable: dict[str, str] = {}
+        self.unreadable: dict[str, str] = {}
         self.refresh()
         self.pool = Pool(directory / "pool", needed_by=self.needing)
         self.tasks: dict[str, Task] = {}
-        self._owner = new_owner()
+        self.owner = new_owner()
 
     # -- making and opening -------------------------------------------------------------------------------
 
@@ -121,7 +122,7 @@ class System:
     def refresh(self) -> None:
         """Read the tasks' manifests again: another process may have learned or forgotten some."""
         self.records, unreadable = manifest.read_valid_tasks(self.directory, self.families)
-        self._unreadable = dict(unreadable)
+        self.unreadable = dict(unreadable)
 
     def close(self) -> None:
         """Close the ledger; the system can be used again afterwards."""
@@ -179,36 +180,19 @@ class System:
 
     def damaged(self) -> dict[str, str]:
         """Tasks whose manifest cannot be read, or is gone though the ledger knows them, each with what is wrong."""
-        gone = {
-            task: f"its manifest {manifest.task_file(self.directory, task)} is gone"
-            for task in self.ledger.learned()
-            if task not in self.records
-        }
-        return {**gone, **self._unreadable}
+        return upkeep.damaged(self)
 
     def refuse_damaged(self, but: str = "") -> None:
         """Raise a `PathwaysError` where a task, other than `but`, is damaged."""
-        for name, what in self.damaged().items():
-            if name != but:
-                raise PathwaysError(
-                    f"task {name!r} is damaged: {what}: restore it from a copy of the run, or `forget` the task."
-                )
+        upkeep.refuse_damaged(self, but)
 
     def collect(self) -> None:
         """Delete what nothing needs, unless another process is learning: what it needs is not known here."""
-        self.refresh()
-        self.refuse_damaged()
-        if not self.ledger.leased(except_by=self._owner):
-            self.pool.collect(self.reachable())
-            manifest.remove_strays(self.directory, self.records)
+        upkeep.collect(self)
 
     def reachable(self) -> set[str]:
         """The blobs that must be kept: those of champions, of the root, and what controls carry from task to task."""
-        paths = [record.champion.path for record in self.records.values()] + ([self.root] if self.root else [])
-        kept = {blob for path in paths for blob in path.frozen()}
-        for data in self.ledger.controls().values():
-            kept |= {blob for path in data.get("keeps", []) for blob in Path.from_json(path).frozen()}
-        return kept
+        return upkeep.reachable(self)
 
     def numerics_differ(self) -> str:
         """What differs between the numerics here and those of the run, as a phrase; empty where nothing does."""
@@ -218,7 +202,12 @@ class System:
     # -- learning -----------------------------------------------------------------------------------------
 
     def learn(
-        self, task: Task | Sequence[Task], strategy: Strategy, engine: Engine | None = None, *, progress: Progress | None = None
+        self,
+        task: Task | Sequence[Task],
+        strategy: Strategy,
+        engine: Engine | None = None,
+        *,
+        progress: Progress | None = None,
     ) -> Champion | list[Champion]:
         """Learn a task, or several tasks jointly, and freeze the best path.
 
@@ -237,11 +226,12 @@ class System:
             LedgerError: another process is learning the task.
         """
         from .freeze import freeze
+        from .search import refuse_known
 
         tasks = [task] if isinstance(task, Task) else list(task)
         self.refresh()
         self.refuse_damaged()
-        self._refuse_known(tasks)
+        refuse_known(self, tasks)
         names = [t.name for t in tasks]
         with self.leased(names):
             for _, winner in self.search([tasks], strategy, engine, progress, leases=names):
@@ -263,7 +253,8 @@ class System:
         Args:
             tasks: in the order of the stream.
             strategy: the control, such as `pathways.evolve.Independent()`.
-            engine, progress: as in `learn`.
+            engine: as in `learn`.
+            progress: as in `learn`.
         """
         from .compare import compare
 
@@ -276,14 +267,10 @@ class System:
             DataError: a task's data is not what the champion was trained on; the message names it.
         """
         from .freeze import remeasure
+        from .search import refuse_changed
 
         for task in tasks:
-            record = self.records.get(task.name)
-            if record is not None and (record.data, record.test_data) != (task.fingerprint, task.test_fingerprint):
-                raise DataError(
-                    f"the data of task {task.name!r} changed: its fingerprint was {record.data[:12]} and is {task.fingerprint[:12]}: "
-                    f"restore the data, or learn it under another name."
-                )
+            refuse_changed(self, task)
             self.tasks[task.name] = task
         remeasure(self)  # a run that was killed between freezing and measuring lacks a row
 
@@ -302,78 +289,19 @@ class System:
 
         Args:
             groups: the tasks of each search.
-            strategy, engine, progress: as in `learn`.
+            strategy: as in `learn`.
+            engine: as in `learn`.
+            progress: as in `learn`.
             memory: handed to the searches' views.
             leases: names of the leases that are renewed meanwhile.
         """
-        from .in_process import InProcess
-        from .learn import Bench, Work, run_searches
+        from .search import search
 
-        differ = self.numerics_differ()
-        if differ:
-            raise LedgerError(
-                f"run {self.directory} was made with other numerics ({differ}): results would not be those of one run; "
-                f"continue on the same installation, or make a new run."
-            )
-        engine = engine or InProcess()
-        engine.open(self.pool.directory, self.families)
-        works: dict[int, Sequence[Task]] = {}
-        searches = []
-        for group in groups:
-            for task in group:
-                engine.provide(task.without_test())
-            search = strategy.begin(self.view(group, memory))
-            searches.append(Work(search, strategy.name, tuple(task.name for task in group)))
-            works[id(searches[-1])] = group
+        return search(self, groups, strategy, engine, progress, memory, leases)
 
-        def alive() -> None:
-            for name in leases:
-                self.ledger.renew(name, self._owner, LEASE_SECONDS)
-
-        bench = Bench(self.ledger, self.pool, engine, self.dispatch, alive, progress or (lambda event: None))
-        for work, winner in run_searches(searches, bench):
-            yield works[id(work)], winner
-
-    def view(self, tasks: Sequence[Task], memory: Any = None) -> View:
-        """What a strategy may know when a search for `tasks` begins."""
-        infos = tuple(TaskInfo(t.name, t.inputs, t.target, t.fingerprint, len(t.splits["train"])) for t in tasks)
-        names = {task.name for task in tasks}
-        others = {name: champion for name, champion in self.champions.items() if name not in names}
-        return View(self.seed, infos, others, self.root, self.training, memory, self.families)
-
-    def _refuse_known(self, tasks: Sequence[Task]) -> None:
-        # Of tasks learned jointly some may be frozen already, by a run that was killed before it froze the rest.
-        begun = [task.name for task in tasks if task.name in self.records]
-        seen = {record.data: name for name, record in self.records.items()}
-        for task in tasks:
-            record = self.records.get(task.name)
-            if record is not None and (len(begun) == len(tasks) or record.data != task.fingerprint):
-                raise DataError(
-                    f"task {task.name!r} is learned already: give the new task another name, "
-                    f"or `forget` the old one first."
-                )
-            if seen.setdefault(task.fingerprint, task.name) != task.name:
-                raise DataError(
-                    f"task {task.name!r} holds the same data as {seen[task.fingerprint]!r}, which is learned already: "
-                    f"drop one of them."
-                )
-            if "test" not in task.splits:
-                raise DataError(
-                    f"task {task.name!r} must have a test split for its report, found {sorted(task.splits)}."
-                )
-
-    @contextmanager
-    def leased(self, names: Sequence[str]) -> Iterator[None]:
+    def leased(self, names: Sequence[str]) -> AbstractContextManager[None]:
         """Be the only process that learns these tasks."""
-        taken: list[str] = []
-        try:
-            for name in names:
-                self.ledger.lease(name, self._owner, LEASE_SECONDS)
-                taken.append(name)
-            yield
-        finally:
-            for name in taken:
-                self.ledger.release(name, self._owner)
+        return held(self.ledger, names, self.owner)
 
     # -- using --------------------------------------------------------------------------------------------
 
@@ -389,7 +317,9 @@ class System:
 
         def weights(ref: ModuleRef) -> Mapping[str, Tensor]:
             if isinstance(ref, Draft):
-                raise PathwaysError(f"the champion of task {task!r} holds a draft, {ref.name!r}: its manifest was edited.")
+                raise PathwaysError(
+                    f"the champion of task {task!r} holds a draft, {ref.name!r}: its manifest was edited."
+                )
             return self.pool.get(ref.id)
 
         return PathModule(record.champion.path, weights, self.families).eval()
@@ -432,13 +362,25 @@ class System:
         return summarise(self)
 
     def export(self, task: str, format: str, out: str | FilePath) -> FilePath:
-        """Write one task's path, alone: `pt2` (torch.export), `safetensors`, `onnx`, or `root` (headless, for new systems)."""
+        """Write one task's path, alone.
+
+        Args:
+            task: its name.
+            format: `pt2` (torch.export), `safetensors`, `onnx`, or `root` (headless, for new systems).
+            out: the file, or for `root` the folder.
+
+        Returns:
+            `out`.
+        """
         from .export import export
 
         return export(self, task, format, FilePath(out))
 
     def forget(self, task: str) -> None:
-        """Remove a task: its manifest, probes, ledger rows, and the blobs that only it uses. All others verify unchanged."""
+        """Remove a task: its manifest, probes, ledger rows, and the blobs that only it uses.
+
+        All others verify unchanged.
+        """
         from .forget import forget
 
         forget(self, task)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -148,8 +148,7 @@ class Task:
     @property
     def measured_by(self) -> Metric:
         """The metric, resolved."""
-        assert isinstance(self.metric, Metric)
-        return self.metric
+        return cast(Metric, self.metric)  # `__post_init__` resolves names
 
     @cached_property
     def fingerprint(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -194,8 +195,7 @@ def _task(
     if options.values:
         scale = standardise(splits["train"].targets)
         splits = {which: Split(part.inputs, scale(part.targets)) for which, part in splits.items()}
-    train = splits["train"].inputs["features"]
-    assert isinstance(train, torch.Tensor)
+    train = cast(torch.Tensor, splits["train"].inputs["features"])
     return Task(
         task, ports, target, ordered(splits),
         transform={"features": encoding.transform(train)},

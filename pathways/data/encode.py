@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -39,11 +40,10 @@ class Encoding:
     def transform(self, train: Tensor) -> Affine:
         """Standardise the numbers of (N, width) and leave the categories as they are."""
         whole = standardise(train)
-        assert isinstance(whole.scale, tuple)
-        assert isinstance(whole.shift, tuple)
+        scales, shifts = cast(tuple[float, ...], whole.scale), cast(tuple[float, ...], whole.shift)
         number = [one for c in self.columns.values() for one in ([True] if c is None else [False] * len(c))]
-        scale = tuple(s if is_number else 1.0 for s, is_number in zip(whole.scale, number, strict=True))
-        shift = tuple(s if is_number else 0.0 for s, is_number in zip(whole.shift, number, strict=True))
+        scale = tuple(s if is_number else 1.0 for s, is_number in zip(scales, number, strict=True))
+        shift = tuple(s if is_number else 0.0 for s, is_number in zip(shifts, number, strict=True))
         return Affine(scale, shift)
 
 

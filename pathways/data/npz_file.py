@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
@@ -84,16 +84,15 @@ def npz(
                 f"{len(numbered[part])} targets: give as many."
             )
         parts[part] = Split({"x": stored}, numbered[part])
-    assert declared is not None
-    ports = {"x": declared}
+    whole = cast(Port, declared)  # there is a train part
+    ports = {"x": whole}
     splits, note = split_pool(
         name, ports, target, parts["train"], parts.get("test"),
         seed=seed, validation=validation, test=test, allow_duplicates=allow_duplicates,
     )  # fmt: skip
-    train = splits["train"].inputs["x"]
-    assert isinstance(train, Tensor)
-    floats = declared.kind == "vector" and train.dtype.is_floating_point
-    transform = {"x": standardise(train) if floats else pixel_transform(train, declared)}
+    train = cast(Tensor, splits["train"].inputs["x"])
+    floats = whole.kind == "vector" and train.dtype.is_floating_point
+    transform = {"x": standardise(train) if floats else pixel_transform(train, whole)}
     return [
         Task(
             name, ports, target, splits,

@@ -9,10 +9,10 @@ their training samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from pathways.errors import DataError
 from pathways.modules import Image, Port, Vector
@@ -139,7 +139,5 @@ def _table(name: str, seed: int, validation: float, test: float) -> Task:
 
 
 def _finish(name: str, ports: dict[str, Port], target: Target, splits: dict[str, Split]) -> Task:
-    train = splits["train"].inputs["features"]
-    assert isinstance(train, torch.Tensor)
-    transform = {"features": standardise(train)}
+    transform = {"features": standardise(cast(Tensor, splits["train"].inputs["features"]))}
     return Task(name, ports, target, splits, transform=transform, source=f"scikit-learn {name}")

@@ -99,7 +99,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
 
 
 @torch.no_grad()
-def measure_all(works: Sequence[Work], fitness: _Fitness, step: int) -> dict[str, Measures]:
+def measure_all(works: Sequence[Work], fitness: _Fitness | None, step: int) -> dict[str, Measures]:
     """The validation measures of every work after `step` steps.
 
     Raises:
@@ -110,7 +110,7 @@ def measure_all(works: Sequence[Work], fitness: _Fitness, step: int) -> dict[str
         output = work.model.path.output
         outputs = through(work.model, work.validation.values, (output,))[output]
         try:
-            found = measure(work.task, outputs, work.validation.targets, fitness.of(i))  # type: ignore[arg-type]
+            found = measure(work.task, outputs, work.validation.targets, fitness and fitness.of(i))  # type: ignore[arg-type]
         except FloatingPointError as error:
             raise FloatingPointError(f"{error} on task {work.name!r} after {step} steps") from None
         measures[work.name] = found

@@ -19,7 +19,6 @@ from pathways.modules import (
     Draft,
     Families,
     Frozen,
-    Init,
     Module,
     ModuleRef,
     Vector,
@@ -30,8 +29,8 @@ from pathways.pool import Pool
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
 
-from .fit import Outcome, Work, fit
-from .heads import start_as_discriminant
+from .fit import Outcome, Work, fit, measure_all
+from .heads import fit_closed_form
 from .numerics import one_thread
 from .optimizer import load_state, make_optimizer, state_of
 from .samples import Recent, Samples, prepare, size, through
@@ -90,12 +89,13 @@ class Trainer:
         models, drafts = self._assemble(candidate)
         works = [self._work(candidate, name, model) for name, model in models.items()]
         for work in works:
-            self._start_head(candidate, work)
+            self._fit_head(work, candidate.training.head_init, fresh=True)
         optimizer = make_optimizer(drafts, candidate.training)
         for name, draft in candidate.drafts().items():
             if isinstance(draft.start, Warm) and draft.start.optimizer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         outcome = fit(candidate, works, drafts, optimizer)
+        self._refit_heads(candidate, works, outcome)
         self._store(candidate, drafts, optimizer, outcome)
         return outcome
 
@@ -170,21 +170,36 @@ class Trainer:
         key = content_hash([samples.key, [path.step_hashes[name] for name in boundary]])
         return Samples(values, samples.targets, samples.views, key)
 
-    def _start_head(self, candidate: Candidate, work: Work) -> None:
-        if candidate.training.head_init == "random":
-            return
+    def _fit_head(self, work: Work, kind: str, *, fresh: bool) -> bool:
+        """Fit a work's head in closed form, or set it to zero; with `fresh` only one that starts from random weights.
+
+        Returns:
+            Whether its head was set: a draft, alone in its step and for the closed forms a linear classifier.
+        """
         step = work.model.path.steps[work.model.path.output]
-        for ref in step.modules:
-            if not (isinstance(ref, Draft) and isinstance(ref.start, Init)):
-                continue
-            head = work.model.module_of(ref)
-            if candidate.training.head_init == "zeros":
-                for parameter in head.parameters():
-                    nn.init.zeros_(parameter)
-            elif hasattr(head, "linear") and isinstance(work.task.target, Classes):
-                features = through(work.model, work.train.values, step.reads)[step.reads[0]]
-                shared = candidate.training.head_init == "discriminant"
-                start_as_discriminant(head, features, work.train.targets, shared=shared)  # type: ignore[arg-type]
+        (ref, *others) = step.modules
+        if kind in ("random", "none") or others or isinstance(ref, Frozen) or (fresh and isinstance(ref.start, Warm)):
+            return False
+        head = work.model.module_of(ref)
+        if kind == "zeros":
+            for parameter in head.parameters():
+                nn.init.zeros_(parameter)
+            return True
+        if not (hasattr(head, "linear") and isinstance(work.task.target, Classes)):
+            return False
+        features = through(work.model, work.train.values, step.reads)[step.reads[0]]
+        fit_closed_form(head, features, work.train.targets, shared=kind == "discriminant")  # type: ignore[arg-type]
+        return True
+
+    def _refit_heads(self, candidate: Candidate, works: Sequence[Work], outcome: Outcome) -> None:
+        """Fit the heads anew to the trained features, and measure again; a fitness counted in training stays."""
+        training = candidate.training
+        if not any([self._fit_head(work, training.head_refit, fresh=False) for work in works]):
+            return
+        for name, new in measure_all(works, None, training.steps).items():
+            fitness = outcome.measures[name].fitness if training.fitness == "training" else new.quality
+            outcome.measures[name] = replace(new, fitness=fitness)
+            outcome.curve.append((training.steps, name, new.validation))
 
     def _store(self, candidate: Candidate, drafts: Mapping[str, Module | Delta], optimizer: torch.optim.Optimizer,
                outcome: Outcome) -> None:

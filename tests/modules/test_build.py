@@ -7,6 +7,7 @@ from torch import nn
 
 from pathways.modules import (
     Context,
+    Delta,
     Draft,
     Facts,
     Families,
@@ -59,6 +60,61 @@ def test_facts_allocate_nothing_and_count_no_parts():
     assert facts(spec, [Vector(4)], families=Families([Doubled])) == Facts(Vector(4), 0, 0, 32)
     huge = facts(ModuleSpec("linear", {"dim": 10**6}), [Vector(10**6)])
     assert huge == Facts(Vector(10**6), 10**12 + 10**6, 0, 2 * 10**12)
+
+
+class Scaled(Module):
+    """As many parameters as its setting asks for: a whole number of them, a share of the input, or one."""
+
+    family = "scaled"
+
+    def __init__(self, ports, *, amount):
+        super().__init__()
+        self.output = ports[0]
+        n = 1 if amount is True else amount if isinstance(amount, int) else round(amount * ports[0].dim)
+        self.weight = nn.Parameter(torch.empty(n))
+
+
+@pytest.mark.parametrize("order", [(2, 2.0), (2.0, 2)])
+def test_facts_tell_settings_apart_that_are_equal_numbers(order):
+    families = Families([Scaled])
+    found = [facts(ModuleSpec("scaled", {"amount": amount}), [Vector(4)], families=families) for amount in order]
+    assert [f.parameters for f in found] == [2 if isinstance(amount, int) else 8 for amount in order]
+    one, yes, share = (ModuleSpec("scaled", {"amount": amount}) for amount in (1, True, 1.0))
+    assert one == yes == share
+    assert len({one.canonical, yes.canonical, share.canonical}) == 3
+    assert facts(one, [Vector(4)], families=families).parameters == 1
+    assert facts(share, [Vector(4)], families=families).parameters == 4
+
+
+def test_facts_of_hosts_that_are_equal_numbers_are_told_apart():
+    families = Families([Scaled, Sized])
+    counts = [
+        facts(ModuleSpec("sized"), [], host=(ModuleSpec("scaled", {"amount": amount}), (Vector(4),)), families=families)
+        for amount in (2, 2.0)
+    ]
+    assert [found.parameters for found in counts] == [2, 8]
+
+
+class Sized(Delta):
+    """As many parameters as its host has."""
+
+    family = "sized"
+
+    def __init__(self, host):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(sum(p.numel() for p in host.parameters())))
+
+
+def test_facts_reach_parts_of_parts():
+    inner = ModuleSpec("doubled", version=3, parts=PARTS)
+    outer = ModuleSpec("doubled", version=3, parts={"inner": Draft("e", inner)})
+    families = Families([Doubled, Sized])
+    assert facts(outer, [Vector(4)], families=families) == Facts(Vector(4), 0, 0, 32)
+    delta = facts(ModuleSpec("sized"), [], host=(outer, (Vector(4),)), families=families)
+    assert delta == Facts(None, 0, 0, 0)
+    wrong = ModuleSpec("doubled", version=3, parts={"inner": Draft("f", ModuleSpec("linear", {"dim": 5}))})
+    with pytest.raises(PortError, match="needs a part of its own port"):
+        facts(ModuleSpec("doubled", version=3, parts={"inner": Draft("e", wrong)}), [Vector(4)], families=families)
 
 
 def test_another_version_is_refused():

@@ -46,10 +46,10 @@ def joint(**changes: Any) -> Candidate:
 OTHER: dict[str, Any] = {
     "optimizer": "sgd", "lr": 0.5, "head_lr": 2.0, "weight_decay": 0.1, "beta2": 0.9, "momentum": 0.9, "nesterov": True,
     "schedule": "constant", "warmup": 0.5, "clip": 1.0, "steps": 77, "batch": 7, "label_smoothing": 0.1,
-    "head_init": "zeros", "evaluate_every": 10, "keep": "last", "fitness": "training",
+    "head_init": "zeros", "head_refit": "discriminant", "evaluate_every": 10, "keep": "last", "fitness": "training",
     "augment": Augment(rotate=5.0, views=2), "score_views": 3,
 }
-DURING_TRAINING = set(OTHER) - {"steps", "head_init"}
+DURING_TRAINING = set(OTHER) - {"steps", "head_init", "head_refit"}
 
 # What each setting ignores: everything else must change the hash.
 IGNORED: list[tuple[Training, set[str]]] = [

@@ -8,7 +8,7 @@ from tiny import seeded
 from torch import Tensor
 
 from pathways.modules import Context, Module, ModuleSpec, Vector, build
-from pathways.trainer.heads import SCALE, SHRINKAGE, start_as_discriminant
+from pathways.trainer.heads import SCALE, SHRINKAGE, fit_closed_form
 
 CLASSES, DIM, EACH = 4, 6, 9
 
@@ -35,7 +35,7 @@ def scores(head: Module, x: Tensor) -> Tensor:
 def test_the_discriminant_is_that_of_scikit_learn_up_to_scale() -> None:
     features, targets = data()
     head = fresh()
-    start_as_discriminant(head, features, targets)
+    fit_closed_form(head, features, targets)
     theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE).fit(features.numpy(), targets.numpy())
     weight, bias = head.linear.weight.detach().numpy(), head.linear.bias.detach().numpy()
     np.testing.assert_allclose(weight, SCALE * theirs.coef_, rtol=1e-4, atol=1e-5)
@@ -48,7 +48,7 @@ def test_the_discriminant_is_that_of_scikit_learn_up_to_scale() -> None:
 def test_class_means_decide_for_the_nearest_mean() -> None:
     features, targets = data()
     head = fresh()
-    start_as_discriminant(head, features, targets, shared=False)
+    fit_closed_form(head, features, targets, shared=False)
     means = torch.stack([features[targets == c].mean(0) for c in range(CLASSES)])
     new = torch.randn(500, DIM, generator=seeded(8)) * 3
     distances = torch.cdist(new.double(), means.double())
@@ -65,8 +65,8 @@ def test_views_count_as_samples_of_their_target(shared: bool) -> None:
     features, targets = data()
     other = features + 0.3 * torch.randn(features.shape, generator=seeded(5))
     by_views, by_samples = fresh(), fresh()
-    start_as_discriminant(by_views, torch.cat([features, other]), targets, shared=shared)
-    start_as_discriminant(by_samples, torch.cat([features, other]), torch.cat([targets, targets]), shared=shared)
+    fit_closed_form(by_views, torch.cat([features, other]), targets, shared=shared)
+    fit_closed_form(by_samples, torch.cat([features, other]), torch.cat([targets, targets]), shared=shared)
     assert torch.equal(by_views.linear.weight, by_samples.linear.weight)
     assert torch.equal(by_views.linear.bias, by_samples.linear.bias)
 
@@ -74,7 +74,7 @@ def test_views_count_as_samples_of_their_target(shared: bool) -> None:
 @pytest.mark.parametrize("shared", [True, False])
 def test_constant_features_and_single_samples_give_finite_heads(shared: bool) -> None:
     head = fresh()
-    start_as_discriminant(head, torch.ones(CLASSES, DIM), torch.arange(CLASSES), shared=shared)
+    fit_closed_form(head, torch.ones(CLASSES, DIM), torch.arange(CLASSES), shared=shared)
     assert all(p.isfinite().all() for p in head.parameters())
     assert torch.equal(scores(head, torch.zeros(1, DIM)), head.linear.bias.detach()[None])
     assert head.linear.weight.requires_grad

@@ -1,0 +1,100 @@
+"""Searches over tasks: what they may be asked for, what they see, and how they are worked off on an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .engine import Engine
+from .errors import DataError, LedgerError
+from .in_process import InProcess
+from .learn import Bench, Work, run_searches
+from .leases import SECONDS
+from .progress import Progress
+from .strategy import Strategy, TaskInfo, View, Winner
+from .task import Task
+
+if TYPE_CHECKING:
+    from .system import System
+
+
+def search(
+    system: System,
+    groups: Sequence[Sequence[Task]],
+    strategy: Strategy,
+    engine: Engine | None,
+    progress: Progress | None,
+    memory: Any,
+    leases: Sequence[str],
+) -> Iterator[tuple[Sequence[Task], Winner]]:
+    """Run one search for each group of tasks, side by side, and give each winner as its search ends.
+
+    Raises:
+        LedgerError: the run was made with other numerics, or another process has taken over one of `leases`.
+        PathwaysError: no candidate of a search could be trained.
+    """
+    differ = system.numerics_differ()
+    if differ:
+        raise LedgerError(
+            f"run {system.directory} was made with other numerics ({differ}): results would not be those of one run; "
+            f"continue on the same installation, or make a new run."
+        )
+    engine = engine or InProcess()
+    engine.open(system.pool.directory, system.families)
+    works: list[Work] = []
+    groups_of: dict[int, Sequence[Task]] = {}
+    for group in groups:
+        for task in group:
+            engine.provide(task.without_test())
+        begun = strategy.begin(view(system, group, memory))
+        works.append(Work(begun, strategy.name, tuple(task.name for task in group)))
+        groups_of[id(works[-1])] = group
+
+    def alive() -> None:
+        for name in leases:
+            system.ledger.renew(name, system.owner, SECONDS)
+
+    bench = Bench(system.ledger, system.pool, engine, system.dispatch, alive, progress or (lambda event: None))
+    for work, winner in run_searches(works, bench):
+        yield groups_of[id(work)], winner
+
+
+def view(system: System, tasks: Sequence[Task], memory: Any = None) -> View:
+    """What a strategy may know when a search for `tasks` begins."""
+    infos = tuple(TaskInfo(t.name, t.inputs, t.target, t.fingerprint, len(t.splits["train"])) for t in tasks)
+    names = {task.name for task in tasks}
+    others = {name: champion for name, champion in system.champions.items() if name not in names}
+    return View(system.seed, infos, others, system.root, system.training, memory, system.families)
+
+
+def refuse_known(system: System, tasks: Sequence[Task]) -> None:
+    """Raise a `DataError` where a task cannot be learned: its name or data is learned already, or it has no test split.
+
+    Of tasks learned jointly some may be frozen already, by a run that was killed before it froze the rest.
+    """
+    begun = [task.name for task in tasks if task.name in system.records]
+    seen = {record.data: name for name, record in system.records.items()}
+    for task in tasks:
+        record = system.records.get(task.name)
+        if record is not None and (len(begun) == len(tasks) or record.data != task.fingerprint):
+            raise DataError(
+                f"task {task.name!r} is learned already: give the new task another name, "
+                f"or `forget` the old one first."
+            )
+        if seen.setdefault(task.fingerprint, task.name) != task.name:
+            raise DataError(
+                f"task {task.name!r} holds the same data as {seen[task.fingerprint]!r}, which is learned already: "
+                f"drop one of them."
+            )
+        if "test" not in task.splits:
+            raise DataError(f"task {task.name!r} must have a test split for its report, found {sorted(task.splits)}.")
+
+
+def refuse_changed(system: System, task: Task) -> None:
+    """Raise a `DataError` where a learned task's data is not what its champion was trained and measured on."""
+    record = system.records.get(task.name)
+    if record is not None and (record.data, record.test_data) != (task.fingerprint, task.test_fingerprint):
+        raise DataError(
+            f"the data of task {task.name!r} changed: its fingerprint was {record.data[:12]} and is "
+            f"{task.fingerprint[:12]}: restore the data, or learn it under another name."
+        )
