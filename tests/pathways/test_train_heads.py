@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from tiny import seeded
+from tiny import candidate, chain, clusters, linear, plane, seeded
+from tiny import head as head_draft
 from torch import Tensor
 
-from pathways.modules import Context, Module, ModuleSpec, Vector, build
+from pathways.candidate import Result
+from pathways.modules import Context, Draft, Init, Module, ModuleSpec, Vector, build
+from pathways.pool import Pool
+from pathways.task import Task
+from pathways.trainer import Trainer
 from pathways.trainer.heads import SCALE, SHRINKAGE, fit_closed_form
 
 CLASSES, DIM, EACH = 4, 6, 9
@@ -78,3 +86,56 @@ def test_constant_features_and_single_samples_give_finite_heads(shared: bool) ->
     assert all(p.isfinite().all() for p in head.parameters())
     assert torch.equal(scores(head, torch.zeros(1, DIM)), head.linear.bias.detach()[None])
     assert head.linear.weight.requires_grad
+
+
+# -- refitting ----------------------------------------------------------------------------------------------
+
+
+def trained(tmp_path: Path, task: Task, *heads: Draft, **training: Any) -> tuple[Result, Trainer]:
+    trainer = Trainer(Pool(tmp_path))
+    trainer.provide(task)
+    path = chain(task.inputs["x"], linear("trunk", 5), *heads)
+    (result,) = trainer.run([candidate(path, task, **training)])
+    assert result.ok, result.failure
+    return result, trainer
+
+
+@pytest.mark.parametrize("kind", ["discriminant", "class_means"])
+def test_a_refitted_head_is_the_closed_form_of_the_trained_features(tmp_path: Path, kind: str) -> None:
+    task = clusters()
+    result, trainer = trained(tmp_path, task, head_draft(), head_refit=kind)
+    trunk, found = (trainer.pool.get(result.blobs[name]) for name in ("trunk", "head"))
+    with torch.no_grad():
+        features = torch.relu(task.splits["train"].inputs["x"] @ trunk["linear.weight"].T + trunk["linear.bias"])
+    expected = build(ModuleSpec("classifier", {"classes": 3}), [Vector(5)], seeded())
+    fit_closed_form(expected, features, task.splits["train"].targets, shared=kind == "discriminant")
+    assert torch.allclose(found["linear.weight"], expected.linear.weight, rtol=1e-4)
+    assert torch.allclose(found["linear.bias"], expected.linear.bias, rtol=1e-4)
+
+
+def test_training_before_a_refit_is_that_without_it_and_the_refit_is_measured(tmp_path: Path) -> None:
+    task = clusters(spread=2.0)
+    plain, _ = trained(tmp_path, task, head_draft())
+    result, _ = trained(tmp_path, task, head_draft(), head_refit="discriminant")
+    assert result.blobs["trunk"] == plain.blobs["trunk"]
+    assert result.blobs["head"] != plain.blobs["head"]
+    assert result.curve[:-1] == plain.curve
+    measures = result.measures[task.name]
+    assert result.curve[-1] == (20, task.name, measures.validation)
+    assert measures.fitness == measures.quality == measures.validation
+    assert measures.loss != plain.measures[task.name].loss
+
+
+def test_a_fitness_counted_in_training_survives_a_refit(tmp_path: Path) -> None:
+    task = clusters(spread=2.0)
+    settings = {"fitness": "training", "keep": "last"}
+    plain, _ = trained(tmp_path, task, head_draft(), **settings)
+    result, _ = trained(tmp_path, task, head_draft(), head_refit="class_means", **settings)
+    assert result.fitness == plain.fitness != result.quality
+
+
+def test_heads_of_values_are_left_as_they_were_trained(tmp_path: Path) -> None:
+    regressor = Draft("head", ModuleSpec("regressor", {"values": 2}), Init(0))
+    for refit in ("none", "discriminant"):
+        result, _ = trained(tmp_path, plane(), regressor, head_refit=refit)
+        assert len(result.curve) == 1
