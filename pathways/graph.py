@@ -48,7 +48,21 @@ def graph_of(paths: Mapping[str, Path], root: Path | None = None, families: Fami
     of_root = frozenset(root.frozen()) if root is not None else frozenset()
     for task, path in paths.items():
         _add_path(graph, task, path, of_root, families)
+    _set_depths(graph)
     return graph
+
+
+def _set_depths(graph: nx.MultiDiGraph) -> None:
+    """Put every node behind all that it reads in any task's path: one task's adapter moves what all read behind it."""
+    reads = nx.DiGraph((u, v) for u, v, kind in graph.edges(data="kind") if kind == "reads")
+    if not nx.is_directed_acyclic_graph(reads):
+        return  # tasks that use shared modules in opposite orders: each node keeps its place on its own path
+    for node in nx.topological_sort(reads):
+        behind = (graph.nodes[read]["depth"] + 1 for read in reads.predecessors(node))
+        graph.nodes[node]["depth"] = max(behind, default=graph.nodes[node]["depth"])
+    for node, target, kind in graph.edges(data="kind"):
+        if kind != "reads":
+            graph.nodes[node]["depth"] = graph.nodes[target]["depth"]
 
 
 def _add_path(graph: nx.MultiDiGraph, task: str, path: Path, of_root: frozenset[str], families: Families) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -19,26 +20,33 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from helpers_tiny import TRAINING, task_of, tiny_root
 
 from pathways import files
-from pathways.engine import Dispatch
+from pathways.engine import Answer, Dispatch
 from pathways.evolve.local import Local
 from pathways.evolve.munet import MuNet
 from pathways.system import System
 from pathways.trainer import Trainer
 
 NAMES = ("one", "two", "three")
-STRATEGY = MuNet(generations=3, children=5)
+STRATEGY = MuNet(generations=4, children=5)
+PACE = 0.02  # seconds before each answer, so that on fast machines too there is something left to kill
 
 
 class Logged(Local):
     """Notes each candidate that is sent to be trained."""
 
     log: Path
+    pace = 0.0
 
     def submit(self, dispatch: Dispatch) -> None:
         """Note, then queue."""
         with self.log.open("a") as file:
             file.writelines(f"{candidate.hash}\n" for candidate in dispatch.candidates)
         super().submit(dispatch)
+
+    def next(self, timeout: float | None = None) -> Answer | None:
+        """Wait a little, then answer."""
+        time.sleep(self.pace)
+        return super().next(timeout)
 
 
 def learn(directory: Path, engine: Any) -> None:
@@ -77,7 +85,7 @@ def carry_out(directory: Path, log: Path, workers: int, replaces: int) -> None:
     if replaces:
         die_at(replaces)
     with Logged(workers) as engine:
-        engine.log = log
+        engine.log, engine.pace = log, PACE
         learn(directory, engine)
     with log.open("a") as file:
         file.write("done\n")

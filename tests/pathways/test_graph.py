@@ -193,3 +193,17 @@ def test_another_format_is_refused(tmp_path, graph):
 def test_plain_graphs_hold_words_and_numbers(graph):
     for _, data in plain_graph(graph).nodes(data=True):
         assert all(isinstance(value, (str, int)) for value in data.values())
+
+
+def test_a_module_stands_behind_all_that_any_task_puts_before_it():
+    def spec(family, **config):
+        return ModuleSpec(family, config)
+
+    a, b, c = (frozen(spec("linear", dim=4), name) for name in "abc")
+    extra = frozen(spec("adapter", dim=2), "extra")
+    plain = {"a": Step((a,), ("x",)), "b": Step((b,), ("a",)), "c": Step((c,), ("b",))}
+    longer = {**plain, "extra": Step((extra,), ("a",)), "b": Step((b,), ("extra",))}
+    graph = graph_of({"short": Path({"x": Vector(4)}, plain, "c"), "long": Path({"x": Vector(4)}, longer, "c")})
+    depths = {data["id"]: data["depth"] for _, data in graph.nodes(data=True)}
+    assert depths[a.id] < depths[extra.id] < depths[b.id] < depths[c.id]
+    assert all(graph.nodes[u]["depth"] < graph.nodes[v]["depth"] for u, v in graph.edges())

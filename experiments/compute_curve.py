@@ -1,0 +1,110 @@
+"""Accuracy against compute, for all sides of finished runs: a table and a figure.
+
+    python -m pathways.experiments.compute_curve RUN [RUN ...] --figure FILE
+
+Controls named `side-STEPS` are the points of one curve; runs of one configuration with other seeds are averaged.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from pathways.canvas import render, styled
+from pathways.errors import ConfigError
+from pathways.files import write_atomically
+from pathways.palette import CHAMPION, CONTROLS
+from pathways.system import System
+
+CHAMPIONS = "champions"
+COLUMNS = ("side", "steps", "CPU-seconds a task", "mean test accuracy", "parameters in all", "runs")
+
+
+def points(summaries: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, float]]]:
+    """The points of each curve, by side: CPU-seconds and parameters a task, mean test accuracy, their number of runs.
+
+    Args:
+        summaries: of runs of one stream, as `System.summary` gives them.
+
+    Raises:
+        ConfigError: the runs learned different tasks.
+
+    Example:
+        >>> side = {"ACC": 0.9, "cpu_seconds": 4.0, "parameters": 100}
+        >>> points([{"tasks": [{"name": "a"}, {"name": "b"}], "sides": {"champions": side, "independent-300": side}}])
+        {'champions': [{'steps': 0, 'cpu': 2.0, 'accuracy': 0.9, 'parameters': 100.0, 'runs': 1}], \
+'independent': [{'steps': 300, 'cpu': 2.0, 'accuracy': 0.9, 'parameters': 100.0, 'runs': 1}]}
+    """
+    names = [task["name"] for task in summaries[0]["tasks"]]
+    if any([task["name"] for task in summary["tasks"]] != names for summary in summaries):
+        raise ConfigError(f"the runs must be of one stream of tasks, found others beside {names}.")
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for summary in summaries:
+        for name, side in summary["sides"].items():
+            found[name].append(side)
+    curves: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for name, sides in found.items():
+        side, _, steps = name.rpartition("-")
+        curve, number = (side, int(steps)) if side and steps.isdecimal() else (name, 0)
+        mean = {key: sum(s[key] for s in sides) / len(sides) for key in ("ACC", "cpu_seconds", "parameters")}
+        curves[curve].append({
+            "steps": number, "cpu": mean["cpu_seconds"] / len(names), "accuracy": mean["ACC"],
+            "parameters": float(mean["parameters"]), "runs": len(sides),
+        })
+    return {name: sorted(curve, key=lambda point: point["cpu"]) for name, curve in curves.items()}
+
+
+def curve_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """The points as a Markdown table."""
+    rows = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+    for name, curve in curves.items():
+        for p in curve:
+            steps = f"{p['steps']:,.0f}" if p["steps"] else "–"
+            numbers = [f"{p['cpu']:.1f}", f"{100 * p['accuracy']:.1f}", f"{p['parameters']:,.0f}", f"{p['runs']:.0f}"]
+            rows.append(f"| {' | '.join([name, steps, *numbers])} |")
+    return "\n".join(rows)
+
+
+def curve_figure(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """Accuracy over CPU-seconds a task, on a logarithmic axis, a line for each side."""
+    controls = [name for name in curves if name != CHAMPIONS]
+    colours = {CHAMPIONS: CHAMPION} | {name: CONTROLS[i % len(CONTROLS)] for i, name in enumerate(controls)}
+    with styled():
+        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        for name, curve in curves.items():
+            x, y = [p["cpu"] for p in curve], [100 * p["accuracy"] for p in curve]
+            size, above = (9, 3) if name == CHAMPIONS else (5, 2)
+            axes.plot(x, y, marker="o", markersize=size, color=colours[name], linewidth=1.8, zorder=above)
+            axes.annotate(name, (x[-1], y[-1]), (7, -3), textcoords="offset points", color=colours[name], fontsize=9)
+        axes.set_xscale("log")
+        ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50) if t <= 1.5 * max(p["cpu"] for c in curves.values() for p in c)]
+        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        axes.minorticks_off()
+        axes.margins(x=0.2)
+        axes.set_xlabel("CPU-seconds a task, search included")
+        axes.set_ylabel("mean test accuracy, %")
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table of the runs given, and draw the figure."""
+    parser = argparse.ArgumentParser(prog="python -m pathways.experiments.compute_curve", description=__doc__)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="directories of finished runs of one stream")
+    parser.add_argument("--figure", type=FilePath, help="an .svg or .png file")
+    options = parser.parse_args(arguments)
+    curves = points([System.open(run).summary() for run in options.runs])
+    print(curve_table(curves))
+    if options.figure:
+        drawn = render(curve_figure(curves), options.figure.suffix.lstrip("."), "curve")
+        write_atomically(options.figure, drawn)
+
+
+if __name__ == "__main__":
+    main()

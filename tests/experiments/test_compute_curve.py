@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pathways.canvas import render
+from pathways.errors import ConfigError
+from pathways.experiments.compute_curve import curve_figure, curve_table, points
+
+
+def summary(accuracy: float, names: str = "ab") -> dict[str, Any]:
+    def side(shift: float, seconds: float) -> dict[str, Any]:
+        return {"ACC": accuracy + shift, "cpu_seconds": seconds, "parameters": 100}
+
+    sides = {
+        "champions": side(0.0, 4.0), "independent-600": side(-0.1, 12.0), "independent-300": side(-0.2, 6.0),
+        "fine-tune-all": side(0.1, 8.0),
+    }  # fmt: skip
+    return {"tasks": [{"name": name} for name in names], "sides": sides}
+
+
+def test_points_are_means_over_runs_in_the_order_of_their_cost() -> None:
+    curves = points([summary(0.8), summary(0.9)])
+    assert list(curves) == ["champions", "independent", "fine-tune-all"]
+    assert [p["steps"] for p in curves["independent"]] == [300, 600]
+    assert [p["cpu"] for p in curves["independent"]] == [3.0, 6.0]
+    assert curves["champions"][0]["accuracy"] == pytest.approx(0.85)
+    assert curves["champions"][0]["runs"] == 2
+
+
+def test_runs_of_other_streams_are_refused() -> None:
+    with pytest.raises(ConfigError, match="must be of one stream"):
+        points([summary(0.8), summary(0.8, "ac")])
+
+
+def test_the_table_and_the_figure_show_every_side() -> None:
+    curves = points([summary(0.8)])
+    lines = curve_table(curves).splitlines()
+    assert len(lines) == 2 + 4
+    assert "| independent | 300 | 3.0 | 60.0 | 100 | 1 |" in lines
+    drawn = render(curve_figure(curves), "svg", "curve").decode()
+    assert all(name in drawn for name in curves)
