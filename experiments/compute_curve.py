@@ -11,6 +11,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
+from statistics import mean, stdev
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -22,6 +23,7 @@ from pathways.palette import CHAMPION, CONTROLS
 from pathways.system import System
 
 CHAMPIONS = "champions"
+PAIRED = ("run", "side", "accuracy", "champions minus it", "parameters", "champions' share", "CPU-seconds")
 COLUMNS = ("side", "steps", "CPU-seconds a task", "mean test accuracy", "parameters in all", "runs")
 
 
@@ -51,10 +53,10 @@ def points(summaries: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, f
     for name, sides in found.items():
         side, _, steps = name.rpartition("-")
         curve, number = (side, int(steps)) if side and steps.isdecimal() else (name, 0)
-        mean = {key: sum(s[key] for s in sides) / len(sides) for key in ("ACC", "cpu_seconds", "parameters")}
+        average = {key: sum(s[key] for s in sides) / len(sides) for key in ("ACC", "cpu_seconds", "parameters")}
         curves[curve].append({
-            "steps": number, "cpu": mean["cpu_seconds"] / len(names), "accuracy": mean["ACC"],
-            "parameters": float(mean["parameters"]), "runs": len(sides),
+            "steps": number, "cpu": average["cpu_seconds"] / len(names), "accuracy": average["ACC"],
+            "parameters": float(average["parameters"]), "runs": len(sides),
         })
     return {name: sorted(curve, key=lambda point: point["cpu"]) for name, curve in curves.items()}
 
@@ -67,6 +69,24 @@ def curve_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
             steps = f"{p['steps']:,.0f}" if p["steps"] else "–"
             numbers = [f"{p['cpu']:.1f}", f"{100 * p['accuracy']:.1f}", f"{p['parameters']:,.0f}", f"{p['runs']:.0f}"]
             rows.append(f"| {' | '.join([name, steps, *numbers])} |")
+    return "\n".join(rows)
+
+
+def paired_table(summaries: Sequence[Mapping[str, Any]]) -> str:
+    """For each run, its accuracy, parameters and compute beside each control's, as a Markdown table.
+
+    Differences are in points, champions minus control, with their standard error over tasks (paired).
+    """
+    rows = [f"| {' | '.join(PAIRED)} |", "|" + "---|" * len(PAIRED)]
+    for summary in summaries:
+        champions, tasks = summary["sides"][CHAMPIONS], summary["tasks"]
+        for name, side in summary["sides"].items():
+            gaps = [100 * (task["test"] - task["controls"][name]) for task in tasks if name in task["controls"]]
+            error = stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else 0.0
+            gap = f"{mean(gaps):+.2f} ± {error:.2f}" if gaps else "–"
+            share = f"{champions['parameters'] / side['parameters']:.0%}" if gaps else "–"
+            numbers = [f"{100 * side['ACC']:.1f}", gap, f"{side['parameters']:,}", share, f"{side['cpu_seconds']:.0f}"]
+            rows.append(f"| {' | '.join([str(summary['run']), name, *numbers])} |")
     return "\n".join(rows)
 
 
@@ -83,7 +103,7 @@ def curve_figure(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
             axes.plot(x, y, marker="o", markersize=size, color=colours[name], linewidth=1.8, zorder=above)
             axes.annotate(name, (x[-1], y[-1]), (7, -3), textcoords="offset points", color=colours[name], fontsize=9)
         axes.set_xscale("log")
-        ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50) if t <= 1.5 * max(p["cpu"] for c in curves.values() for p in c)]
+        ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if t <= 1.5 * max(p["cpu"] for c in curves.values() for p in c)]
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.minorticks_off()
         axes.margins(x=0.2)
@@ -99,8 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="directories of finished runs of one stream")
     parser.add_argument("--figure", type=FilePath, help="an .svg or .png file")
     options = parser.parse_args(arguments)
-    curves = points([System.open(run).summary() for run in options.runs])
-    print(curve_table(curves))
+    summaries = [System.open(run).summary() for run in options.runs]
+    curves = points(summaries)
+    print(paired_table(summaries), curve_table(curves), sep="\n\n")
     if options.figure:
         drawn = render(curve_figure(curves), options.figure.suffix.lstrip("."), "curve")
         write_atomically(options.figure, drawn)

@@ -6,7 +6,7 @@ import pytest
 
 from pathways.canvas import render
 from pathways.errors import ConfigError
-from pathways.experiments.compute_curve import curve_figure, curve_table, points
+from pathways.experiments.compute_curve import curve_figure, curve_table, paired_table, points
 
 
 def summary(accuracy: float, names: str = "ab") -> dict[str, Any]:
@@ -17,7 +17,9 @@ def summary(accuracy: float, names: str = "ab") -> dict[str, Any]:
         "champions": side(0.0, 4.0), "independent-600": side(-0.1, 12.0), "independent-300": side(-0.2, 6.0),
         "fine-tune-all": side(0.1, 8.0),
     }  # fmt: skip
-    return {"tasks": [{"name": name} for name in names], "sides": sides}
+    tests = zip(names, (0.5, 0.7), strict=True)
+    tasks = [{"name": name, "test": test, "controls": {"independent-600": 0.4}} for name, test in tests]
+    return {"tasks": tasks, "sides": sides, "run": "runs/a"}
 
 
 def test_points_are_means_over_runs_in_the_order_of_their_cost() -> None:
@@ -41,3 +43,9 @@ def test_the_table_and_the_figure_show_every_side() -> None:
     assert "| independent | 300 | 3.0 | 60.0 | 100 | 1 |" in lines
     drawn = render(curve_figure(curves), "svg", "curve").decode()
     assert all(name in drawn for name in curves)
+
+
+def test_differences_are_paired_over_tasks() -> None:
+    rows = paired_table([summary(0.6)]).splitlines()
+    assert "| runs/a | champions | 60.0 | – | 100 | – | 4 |" in rows
+    assert "| runs/a | independent-600 | 50.0 | +20.00 ± 10.00 | 100 | 100% | 12 |" in rows
