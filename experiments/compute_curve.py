@@ -103,7 +103,8 @@ def curve_figure(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
             axes.plot(x, y, marker="o", markersize=size, color=colours[name], linewidth=1.8, zorder=above)
             axes.annotate(name, (x[-1], y[-1]), (7, -3), textcoords="offset points", color=colours[name], fontsize=9)
         axes.set_xscale("log")
-        ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if t <= 1.5 * max(p["cpu"] for c in curves.values() for p in c)]
+        longest = max(p["cpu"] for curve in curves.values() for p in curve)
+        ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if t <= 1.5 * longest]
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.minorticks_off()
         axes.margins(x=0.2)
