@@ -70,7 +70,7 @@ class Training:
         weight_decay: decoupled for AdamW, L2 for SGD; not applied to biases and norms.
         beta2: AdamW's decay of squared gradients; 0.99 suits runs of a few hundred steps.
         momentum, nesterov: SGD only.
-        schedule: `constant` or `cosine` (to zero at the last step).
+        schedule: `constant` or `cosine` (half a wave, to almost zero at the last step).
         warmup: share of the steps with a linearly rising learning rate.
         clip: largest global gradient norm; 0 is off.
         steps: optimizer steps. 0 measures the path as it starts.
@@ -267,8 +267,8 @@ class Candidate:
 class Measures:
     """Raw measures of one task: the metric on validation data, the mean loss there, the fitness a strategy asked for.
 
-    `validation` is in the metric's own unit; `quality` is the same turned so that more is better;
-    `per_item` is validation correctness (or negative loss) of each item, for paired tests, where recorded.
+    `validation` is in the metric's own unit, measured on the images as they are. `quality` is the metric over all
+    `score_views`, turned so that more is better. `samples` is the number of validation samples.
     """
 
     validation: float
