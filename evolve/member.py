@@ -25,8 +25,8 @@ class Member:
     Args:
         key: `root`, a champion's task, or the hash of the candidate that it came from.
         trunk: headless; frozen references, or `Init` drafts for a root from scratch.
-        head: the trained head, or `None` for a seed, which has none for this task.
-        own: blobs that were trained for this task: copied and trained on in children.
+        heads: the trained head of each task that is learned; a seed has none.
+        own: blobs that were trained for these tasks: copied and trained on in children.
         training: its hyperparameters.
         rates: its mutation rates, where they differ from the settings'.
         adapter_dim: the width of adapters that its children insert.
@@ -36,7 +36,7 @@ class Member:
 
     key: str
     trunk: Path
-    head: Frozen | None
+    heads: Mapping[str, Frozen]
     own: frozenset[str]
     training: Training
     rates: Mapping[str, float]
@@ -46,10 +46,10 @@ class Member:
 
 
 def seeds_of(settings: MuNet, view: View) -> list[Member]:
-    """The paths that a task's search builds on: the root, then other tasks' champions, newest first.
+    """The paths that a search builds on: the root, then other tasks' champions, newest first.
 
-    Only those that read the task's inputs are seeds. An untrained root is one only while there is no
-    champion that is, unless the settings say `scratch`.
+    Only those that read the inputs of every task to learn are seeds. An untrained root is one only while there
+    is no champion that is, unless the settings say `scratch`.
 
     Raises:
         ConfigError: there is none.
@@ -60,9 +60,12 @@ def seeds_of(settings: MuNet, view: View) -> list[Member]:
         root = []
     if seeds := [*root, *champions]:
         return seeds
-    ports = ", ".join(f"{name}: {port}" for name, port in view.task.inputs.items())
+    wanted = "; ".join(
+        f"task {task.name!r}: " + ", ".join(f"{name}: {port}" for name, port in task.inputs.items())
+        for task in view.tasks
+    )
     raise ConfigError(
-        f"muNet needs a root or a champion that reads the inputs of task {view.task.name!r} ({ports}), found none: "
+        f"muNet needs a root or a champion that reads the inputs of what it learns ({wanted}), found none: "
         f"name a `root` that does."
     )
 
@@ -79,18 +82,17 @@ def inherited(member: Member, settings: MuNet) -> dict[str, Any]:
 
 def _champions(settings: MuNet, view: View) -> Iterator[Member]:
     for champion in reversed(list(view.champions.values())):
-        if champion.task != view.task.name:
-            try:
-                trunk = without_head(champion.path)
-            except PathError:  # its head reads several steps: there is no one place for another head
-                continue
-            yield from _seed(settings, view, champion.task, trunk, champion)
+        try:
+            trunk = without_head(champion.path)
+        except PathError:  # its head reads several steps: there is no one place for another head
+            continue
+        yield from _seed(settings, view, champion.task, trunk, champion)
 
 
 def _seed(settings: MuNet, view: View, key: str, trunk: Path, champion: Champion | None) -> Iterator[Member]:
-    """The seed, or nothing where the trunk cannot serve the task."""
+    """The seed, or nothing where the trunk cannot serve each of the tasks."""
     try:
-        trunk = fit_inputs(trunk, view.task.inputs)
+        trunk, *_ = [fit_inputs(trunk, task.inputs) for task in view.tasks]
     except PathError:
         return
     if "head" in trunk.steps:
@@ -104,4 +106,4 @@ def _seed(settings: MuNet, view: View, key: str, trunk: Path, champion: Champion
         )
     rates = extra.get("rates", {}) if settings.mutable_rates else {}
     dim = extra.get("adapter_dim", settings.first_adapter_dim)
-    yield Member(key, trunk, None, frozenset(), training, rates, dim, None, (key,))
+    yield Member(key, trunk, {}, frozenset(), training, rates, dim, None, (key,))

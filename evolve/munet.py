@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from pathways.candidate import Training
+from pathways.candidate import SAMPLERS, Training
 from pathways.errors import ConfigError
 from pathways.modules import FrozenDict, ModuleSpec
 from pathways.strategy import View
@@ -62,6 +62,12 @@ class MuNet:
         training: hyperparameters and budget of a first path; the run's where not given. Of a champion's,
             only the fields in `space` are inherited.
         probe_training: what of them is different for probes.
+        scratch_training: what of them is different where an untrained root is trained, in place of
+            `probe_training`.
+        scratch_generations: how many rounds follow there; as many as `generations` where not given. Its children
+            train on all of what it has become, so where it was trained to its end, 0 saves their cost.
+        sampler: how batches alternate where several tasks are learned jointly, `joint` or `proportional`, as in
+            `Candidate`. Such tasks share one trunk, with a head each; their score is the mean of theirs.
 
     Raises:
         ConfigError: a setting out of range; the message names it.
@@ -86,11 +92,16 @@ class MuNet:
     scratch: bool = False
     training: Training | Mapping[str, Any] | None = None
     probe_training: Mapping[str, Any] = field(default_factory=dict)
+    scratch_training: Mapping[str, Any] = field(default_factory=dict)
+    scratch_generations: int | None = None
+    sampler: str = "joint"
     name: str = field(default="munet", init=False)
 
     def __post_init__(self) -> None:
         whole_number("generations", self.generations, 0)
         whole_number("children", self.children, 1)
+        if self.scratch_generations is not None:
+            whole_number("scratch_generations", self.scratch_generations, 0)
         if self.probes != "all" and (type(self.probes) is not int or self.probes < 1):
             raise ConfigError(f"`probes` must be 'all' or a whole number of at least 1, found {self.probes!r}.")
         object.__setattr__(self, "training", as_training(self.training))
@@ -100,6 +111,8 @@ class MuNet:
             raise ConfigError("`adapter_dims` must name at least one width, found none.")
         for dim in self.adapter_dims:
             whole_number("adapter_dims", dim, 1)
+        if self.sampler not in SAMPLERS:
+            raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
         Score(self.size, self.compute)
         self._check_training()
         self._check_rates()
@@ -113,9 +126,11 @@ class MuNet:
                 )
             for value in values:
                 replace(Training(), **{name: value})
-        if unknown := sorted(set(self.probe_training) - set(known)):
-            raise ConfigError(f"`probe_training` must name fields of `training`, found {unknown}.")
-        replace(Training(), **self.probe_training)
+        for name in ("probe_training", "scratch_training"):
+            changes = getattr(self, name)
+            if unknown := sorted(set(changes) - set(known)):
+                raise ConfigError(f"`{name}` must name fields of `training`, found {unknown}.")
+            replace(Training(), **changes)
 
     def _check_rates(self) -> None:
         names = {*KINDS, *self.space, "adapter_dim", "add-top", "drop-top"}
@@ -142,7 +157,7 @@ class MuNet:
         return cls(**{**preset(name, MUNET_PRESETS), **changes})
 
     def begin(self, view: View) -> MuNetSearch:
-        """Start a search for one task."""
+        """Start a search for one task, or for several that share a trunk."""
         return MuNetSearch(self, view)
 
     def to_json(self) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from pathways.candidate import Candidate, Result, Training
-from pathways.modules import Draft, Frozen, ModuleRef, Warm
+from pathways.modules import Frozen, Init, Warm
 from pathways.path import Path
 from pathways.seeds import numpy_generator
 from pathways.strategy import View, Winner
@@ -28,10 +28,13 @@ class MuNetSearch:
     """One muNet search; see `MuNet`. `seeds`, `population` and `offspring` may be looked at while it runs."""
 
     def __init__(self, settings: MuNet, view: View) -> None:
-        self.settings, self.view, self.task = settings, view, view.task
+        self.settings, self.view = settings, view
+        self.names = tuple(task.name for task in view.tasks)
         self.score = _score(settings, view)
         self.users = users_of(view.champions.values())
         self.seeds = seeds_of(settings, view)
+        scratch = any(seed.trunk.drafts() for seed in self.seeds) and settings.scratch_generations is not None
+        self.generations = cast(int, settings.scratch_generations) if scratch else settings.generations
         self.population: list[Member] = []
         self.offspring: dict[str, int] = {}
         self.generation = -1
@@ -45,8 +48,8 @@ class MuNetSearch:
         self._asked = []
         if self.generation == 0:
             self._asked = self._probes()
-        elif self.generation <= self.settings.generations:
-            rng = numpy_generator(self.view.run, self.task.name, "munet", self.generation)
+        elif self.generation <= self.generations:
+            rng = numpy_generator(self.view.run, "+".join(self.names), "munet", self.generation)
             for _ in range(self.settings.children):
                 child = make_child(self._parent(rng), self.settings, self.seeds, self.view.families, rng)
                 self._asked.append((self._candidate(child), child))
@@ -57,14 +60,13 @@ class MuNetSearch:
         for (candidate, result), (_, child) in zip(results, self._asked, strict=True):
             if not result.ok:
                 continue
-            path = candidate.trained_paths(result)[self.task.name]
-            charged = accounted(path, self.task.name, self.users, self.view.families)
-            score = self.score(result.quality, charged, result.flops)
+            paths = candidate.trained_paths(result)
+            score = self._scored(paths, result)
             if self.generation == 0:
                 self.seeds = [replace(s, score=score) if s.trunk.hash == child.trunk.hash else s for s in self.seeds]
             elif child.parent.score is not None and score <= child.parent.score:
                 continue
-            self._join(candidate, result, child, path, score)
+            self._join(candidate, result, child, paths, score)
 
     def best(self) -> Winner | None:
         """The member of the highest score; of equal ones the one that was found first."""
@@ -75,30 +77,53 @@ class MuNetSearch:
         extra = inherited(member, self.settings)
         return Winner(candidate.trained_paths(result), candidate, result, member.parents, extra)
 
-    def _join(self, candidate: Candidate, result: Result, child: Child, path: Path, score: float) -> None:
+    def _scored(self, paths: Mapping[str, Path], result: Result) -> float:
+        """The mean over the tasks of each one's score; of what they share, each is charged its part."""
+        blobs = [set(path.frozen()) for path in paths.values()]
+        users = {**self.users, **{blob: {*self.users.get(blob, ()), *self.names} for blob in set.intersection(*blobs)}}
+        scores = [
+            self.score(
+                result.measures[task].quality,
+                accounted(path, task, users, self.view.families),
+                path.costs(self.view.families).flops,
+            )
+            for task, path in paths.items()
+        ]
+        return sum(scores) / len(scores)
+
+    def _join(
+        self, candidate: Candidate, result: Result, child: Child, paths: Mapping[str, Path], score: float
+    ) -> None:
         if candidate.hash in self._tried:  # a sibling is the same
             return
         self._tried[candidate.hash] = (candidate, result)
-        head = cast(Frozen, path.steps[path.output].modules[0])  # all of the path is trained
-        sizes = path.costs(self.view.families).sizes
-        own = frozenset(blob for blob in result.blobs.values() if sizes.get(blob)) - {head.id}
+        # All of a path is trained by now, and all paths have one trunk.
+        heads = {task: cast(Frozen, path.steps[path.output].modules[0]) for task, path in paths.items()}
+        trunk = without_head(paths[self.names[0]])
+        sizes = trunk.costs(self.view.families).sizes
+        own = frozenset(blob for blob in result.blobs.values() if sizes.get(blob))
         self.population.append(
-            replace(child.member, key=candidate.hash, trunk=without_head(path), head=head, own=own, score=score)
+            replace(child.member, key=candidate.hash, trunk=trunk, heads=heads, own=own, score=score)
         )
 
     def _probes(self) -> list[tuple[Candidate, Child]]:
         """Each seed as it is, with a new head; seeds of one trunk are probed once."""
         probes: dict[str, tuple[Candidate, Child]] = {}
         for seed in self.seeds:
-            training = replace(seed.training, **self.settings.probe_training)
+            changes = self.settings.scratch_training if seed.trunk.drafts() else self.settings.probe_training
+            training = replace(seed.training, **changes)
             child = Child(seed, seed, seed.trunk, ("probe",))
             if seed.trunk.hash not in probes and len(probes) != self.settings.probes:
                 probes[seed.trunk.hash] = (self._candidate(child, training), child)
         return list(probes.values())
 
     def _parent(self, rng: np.random.Generator) -> Member:
-        """By falling score, each accepted with probability 0.5 ** its children so far; else any member or seed."""
-        everyone = [*self.population, *self.seeds]
+        """By falling score, each accepted with probability 0.5 ** its children so far; else any member or seed.
+
+        An untrained root is its probe by then, and is a parent itself only where nothing came of that.
+        """
+        untrained = [seed for seed in self.seeds if seed.trunk.drafts()] if self.population else []
+        everyone = [*self.population, *(seed for seed in self.seeds if seed not in untrained)]
         chosen = everyone[int(rng.integers(len(everyone)))]
         for member in sorted(self.population, key=_rank, reverse=True):
             if rng.random() < 0.5 ** self.offspring.get(member.key, 0):
@@ -109,9 +134,14 @@ class MuNetSearch:
 
     def _candidate(self, child: Child, training: Training | None = None) -> Candidate:
         parent, member = child.parent, child.member
-        path = with_head(child.trunk, self.task.target, families=self.view.families)
-        if parent.head is not None and self._outline(parent.trunk) == self._outline(child.trunk):
-            path = _with_warm_head(path, parent.head)
+        warm = parent.heads if parent.heads and self._outline(parent.trunk) == self._outline(child.trunk) else {}
+        paths = {}
+        for task in self.view.tasks:
+            name = "head" if len(self.names) == 1 else f"head/{task.name}"
+            start = Warm(warm[task.name].id) if task.name in warm else Init()
+            paths[task.name] = with_head(
+                child.trunk, task.target, name, start=start, inputs=task.inputs, families=self.view.families
+            )
         labels = {
             "strategy": self.settings.name, "number": self._number, "generation": self.generation,
             "parent": parent.key, "parents": list(member.parents), "mutations": list(child.mutations),
@@ -119,8 +149,8 @@ class MuNetSearch:
         }
         self._number += 1
         return Candidate(
-            {self.task.name: path}, training or member.training, {self.task.name: self.task.fingerprint},
-            self.view.run, self.generation, labels=labels,
+            paths, training or member.training, {task.name: task.fingerprint for task in self.view.tasks},
+            self.view.run, self.generation, sampler=self.settings.sampler, labels=labels,
         )
 
     def _outline(self, trunk: Path) -> tuple[list[str], object]:
@@ -130,13 +160,6 @@ class MuNetSearch:
 
 def _rank(member: Member) -> float:
     return float("-inf") if member.score is None else member.score
-
-
-def _with_warm_head(path: Path, head: Frozen) -> Path:
-    def warm(ref: ModuleRef) -> ModuleRef:
-        return replace(ref, start=Warm(head.id)) if isinstance(ref, Draft) and ref.name == "head" else ref
-
-    return path.map_refs(warm)
 
 
 def _score(settings: MuNet, view: View) -> Score:

@@ -44,14 +44,15 @@ def _how(sub: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from .config import read_config, resolved
-    from .runner import existing, load_tasks, make_system, with_fingerprints
+    from .runner import existing, load_groups, make_system, with_fingerprints
 
     config = _engine(read_config(options.config, options.overrides), options)
     out = options.out or Path("runs") / config.name
-    tasks = load_tasks(config, str(options.config), options.data)
+    groups = load_groups(config, str(options.config), options.data)
+    tasks = [task for group in groups for task in group]
     config = with_fingerprints(config, tasks, str(options.config))
     if options.dry_run:
-        return _plan(config, tasks, out, options.json)
+        return _plan(config, groups, out, options.json)
     extra = given_families(options.families)
     system = existing(out, config, extra) or make_system(out, config, tasks, extra)
     if not options.json:
@@ -59,20 +60,21 @@ def _run(options: argparse.Namespace) -> int:
             f"{resolved(config)['name']}: {len(tasks)} tasks, {config.strategy.name}, run directory {out}",
             file=sys.stderr,
         )
-    return _go(system, config, tasks, options)
+    return _go(system, config, groups, options)
 
 
 def _resume(options: argparse.Namespace) -> int:
     from .config import config_from
-    from .runner import load_tasks, stored_config, with_fingerprints
+    from .runner import load_groups, stored_config, with_fingerprints
 
     file = options.directory / "config.yaml"
     config = _engine(config_from(stored_config(options.directory), str(file)), options)
-    tasks = load_tasks(config, str(file), options.data)
+    groups = load_groups(config, str(file), options.data)
+    tasks = [task for group in groups for task in group]
     config = with_fingerprints(config, tasks, str(file))
     from .arguments import opened
 
-    return _go(opened(options), config, tasks, options)
+    return _go(opened(options), config, groups, options)
 
 
 def _engine(config: Any, options: argparse.Namespace) -> Any:
@@ -94,10 +96,10 @@ def _engine(config: Any, options: argparse.Namespace) -> Any:
         raise ConfigError(str(error)) from None
 
 
-def _plan(config: Any, tasks: Any, out: Path, json: bool) -> int:
+def _plan(config: Any, groups: Any, out: Path, json: bool) -> int:
     from .plan import plan, plan_text
 
-    expected = plan(config, tasks)
+    expected = plan(config, groups)
     if json:
         print_json({**expected, "run": str(out)})
     else:
@@ -105,7 +107,7 @@ def _plan(config: Any, tasks: Any, out: Path, json: bool) -> int:
     return 0
 
 
-def _go(system: Any, config: Any, tasks: Any, options: argparse.Namespace) -> int:
+def _go(system: Any, config: Any, groups: Any, options: argparse.Namespace) -> int:
     from pathways.progress import ProgressLine
     from pathways.report import write_report
     from pathways.summary import summarise
@@ -115,7 +117,7 @@ def _go(system: Any, config: Any, tasks: Any, options: argparse.Namespace) -> in
 
     options.running = system.directory
     with system, ProgressLine(sys.stderr, enabled=not options.quiet) as line:
-        carry_out(system, config, tasks, line)
+        carry_out(system, config, groups, line)
         line.close()
         report = write_report(system)
         summary = summarise(system)

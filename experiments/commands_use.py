@@ -96,5 +96,6 @@ def _export(options: argparse.Namespace) -> int:
 def _forget(options: argparse.Namespace) -> int:
     with opened(options) as system:
         system.forget(options.task)
-        print(f"forgot {options.task}; {len(system.records)} tasks are left as they were")
+        left = len(system.records)
+        print(f"forgot {options.task}; {left} tasks are left as they were, and `resume` will not learn it again")
     return 0

@@ -3,11 +3,13 @@
     python -m pathways.experiments.compute_curve RUN [RUN ...] --figure FILE
 
 Controls named `side-STEPS` are the points of one curve; runs of one configuration with other seeds are averaged.
+Runs with other strategies or training are further points of the champions' curve.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
@@ -15,6 +17,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from matplotlib.figure import Figure
+from scipy.stats import t
 
 from pathways.canvas import render, styled
 from pathways.errors import ConfigError
@@ -22,8 +25,12 @@ from pathways.files import write_atomically
 from pathways.palette import CHAMPION, CONTROLS
 from pathways.system import System
 
+from .runner import stored_config
+
 CHAMPIONS = "champions"
-PAIRED = ("run", "side", "accuracy", "champions minus it", "parameters", "champions' share", "CPU-seconds")
+PAIRED = (
+    "run", "side", "accuracy", "champions minus it", "95 % interval", "parameters", "champions' share", "CPU-seconds",
+)
 COLUMNS = ("side", "steps", "CPU-seconds a task", "mean test accuracy", "parameters in all", "runs")
 
 
@@ -31,7 +38,8 @@ def points(summaries: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, f
     """The points of each curve, by side: CPU-seconds and parameters a task, mean test accuracy, their number of runs.
 
     Args:
-        summaries: of runs of one stream, as `System.summary` gives them.
+        summaries: of runs of one stream, as `System.summary` gives them. Under `searched` may stand what else than
+            the seed decides on the champions; those of runs that differ in it are different points.
 
     Raises:
         ConfigError: the runs learned different tasks.
@@ -45,12 +53,13 @@ def points(summaries: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, f
     names = [task["name"] for task in summaries[0]["tasks"]]
     if any([task["name"] for task in summary["tasks"]] != names for summary in summaries):
         raise ConfigError(f"the runs must be of one stream of tasks, found others beside {names}.")
-    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for summary in summaries:
+        searched = json.dumps(summary.get("searched"), sort_keys=True)
         for name, side in summary["sides"].items():
-            found[name].append(side)
+            found[name, searched if name == CHAMPIONS else ""].append(side)
     curves: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for name, sides in found.items():
+    for (name, _), sides in found.items():
         side, _, steps = name.rpartition("-")
         curve, number = (side, int(steps)) if side and steps.isdecimal() else (name, 0)
         average = {key: sum(s[key] for s in sides) / len(sides) for key in ("ACC", "cpu_seconds", "parameters")}
@@ -75,7 +84,8 @@ def curve_table(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 def paired_table(summaries: Sequence[Mapping[str, Any]]) -> str:
     """For each run, its accuracy, parameters and compute beside each control's, as a Markdown table.
 
-    Differences are in points, champions minus control, with their standard error over tasks (paired).
+    Differences are in points, champions minus control, paired over tasks: their mean and its standard error, and the
+    interval of Student's t.
     """
     rows = [f"| {' | '.join(PAIRED)} |", "|" + "---|" * len(PAIRED)]
     for summary in summaries:
@@ -84,8 +94,13 @@ def paired_table(summaries: Sequence[Mapping[str, Any]]) -> str:
             gaps = [100 * (task["test"] - task["controls"][name]) for task in tasks if name in task["controls"]]
             error = stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else 0.0
             gap = f"{mean(gaps):+.2f} ± {error:.2f}" if gaps else "–"
+            reach = error * float(t.ppf(0.975, len(gaps) - 1)) if len(gaps) > 1 else 0.0
+            interval = f"{mean(gaps) - reach:+.2f} to {mean(gaps) + reach:+.2f}" if len(gaps) > 1 else "–"
             share = f"{champions['parameters'] / side['parameters']:.0%}" if gaps else "–"
-            numbers = [f"{100 * side['ACC']:.1f}", gap, f"{side['parameters']:,}", share, f"{side['cpu_seconds']:.0f}"]
+            numbers = [
+                f"{100 * side['ACC']:.1f}", gap, interval, f"{side['parameters']:,}", share,
+                f"{side['cpu_seconds']:.0f}",
+            ]  # fmt: skip
             rows.append(f"| {' | '.join([str(summary['run']), name, *numbers])} |")
     return "\n".join(rows)
 
@@ -114,13 +129,19 @@ def curve_figure(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     return figure
 
 
+def _searched(run: FilePath) -> dict[str, Any]:
+    """What of a run's configuration decides on its champions, but for the seed."""
+    config = stored_config(run)
+    return {key: config[key] for key in ("root", "training", "strategy")}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table of the runs given, and draw the figure."""
     parser = argparse.ArgumentParser(prog="python -m pathways.experiments.compute_curve", description=__doc__)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="directories of finished runs of one stream")
+    parser.add_argument("runs", nargs="+", type=FilePath, metavar="RUN", help="finished runs of one stream")
     parser.add_argument("--figure", type=FilePath, help="an .svg or .png file")
     options = parser.parse_args(arguments)
-    summaries = [System.open(run).summary() for run in options.runs]
+    summaries = [{**System.open(run).summary(), "searched": _searched(run)} for run in options.runs]
     curves = points(summaries)
     print(paired_table(summaries), curve_table(curves), sep="\n\n")
     if options.figure:

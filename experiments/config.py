@@ -7,6 +7,7 @@ root: omniglot                 # a root that ships with the package, null, or {a
 tasks:                         # each a source of `pathways.data` with its arguments, in the order of learning
   - source: omniglot
     alphabets: [Greek, Hebrew]
+    jointly: true              # one search for all of them, with a shared trunk; else one after another
 training: {steps: 400, lr: 3e-3, augment: {rotate: 10, views: 8}}
 strategy:
   munet: {generations: 4}
@@ -33,10 +34,21 @@ from .yaml_file import read_yaml
 
 @dataclass(frozen=True)
 class Source:
-    """A source of `pathways.data` and its arguments; it may yield many tasks."""
+    """A source of `pathways.data` and its arguments; it may yield many tasks.
+
+    Args:
+        source: its name.
+        arguments: what it is called with.
+        jointly: whether its tasks are learned together, in one search, rather than one after another.
+    """
 
     source: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    jointly: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The source as a configuration has it."""
+        return {"source": self.source, **plain(self.arguments), **({"jointly": True} if self.jointly else {})}
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,7 @@ def resolved(config: Config) -> dict[str, Any]:
         "name": config.name,
         "seed": config.seed,
         "root": root,
-        "tasks": [{"source": s.source, **plain(s.arguments)} for s in config.tasks],
+        "tasks": [source.to_json() for source in config.tasks],
         "training": plain(config.training),
         "strategy": {config.strategy.name: plain(config.strategy.strategy)},
         "controls": [{control.name: plain(control.strategy)} for control in config.controls],
@@ -171,7 +183,11 @@ def _tasks(data: Any, place: Place) -> tuple[Source, ...]:
             item = {"source": item}
         if not isinstance(item, Mapping) or not isinstance(item.get("source"), str):
             raise (place / i).error(f"must be a mapping with `source` and its arguments, found {item!r:.80}.")
-        sources.append(Source(item["source"], {key: value for key, value in item.items() if key != "source"}))
+        jointly = item.get("jointly", False)
+        if not isinstance(jointly, bool):
+            raise (place / i / "jointly").error(f"must be true or false, found {jointly!r:.80}.")
+        arguments = {key: value for key, value in item.items() if key not in ("source", "jointly")}
+        sources.append(Source(item["source"], arguments, jointly))
     return tuple(sources)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import torch
 from PIL import Image as Picture
 from torch import Tensor
 
+from pathways.columns import Columns
+from pathways.data.csv_table import read_table
+from pathways.data.encode import encode_like
 from pathways.errors import DataError
 from pathways.modules import Image, Masked, Port, Value
 
@@ -24,7 +28,8 @@ def read_inputs(
     """The samples in `files`, in order, as stored values of the task's inputs.
 
     Args:
-        files: one .npz or .csv file, or images.
+        files: one .npz or .csv file, or images. A table with a header may have the columns that the task was
+            made of, in any order and among others; without, its cells are the stored numbers.
         record: the task's record: its ports and transforms.
         invert: whether images are dark on light where the task's are light on dark.
         white: the stored value of white; by default the value that the task's transform maps to 1.
@@ -39,6 +44,12 @@ def read_inputs(
         return _npz(files[0], record)
     name, port = _only_input(record)
     if ending == ".csv":
+        columns = record.columns.get(name)
+        if columns is not None and _has_header(files[0], columns):
+            values, notes = encode_like(read_table(files[0], columns.delimiter), columns)
+            for note in notes:
+                print(f"pathways: note: {note}", file=sys.stderr)
+            return {name: values}
         return {name: _csv(files[0], port)}
     if not isinstance(port, Image):
         raise DataError(f"{files[0]}: task {record.name!r} reads {port}: give it an .npz or .csv file.")
@@ -98,6 +109,17 @@ def _csv(file: Path, port: Port) -> Tensor:
             raise DataError(f"{file}: row {i} must hold {width} numbers, found {found}.")
     numbers = torch.tensor([[float(cell) for cell in row] for row in rows])
     return (numbers.long() if port.integer else numbers).reshape(len(rows), *[size or 1 for size in port.shape])
+
+
+def _has_header(file: Path, columns: Columns) -> bool:
+    """Whether the first row of a table names columns, rather than holding the stored numbers themselves."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            line = lines.readline()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: it cannot be read: {error}.") from None
+    named, stored = (next(csv.reader([line], delimiter=mark), []) for mark in (columns.delimiter, ","))
+    return set(columns.names) <= {cell.strip() for cell in named} or not all(map(_is_number, stored))
 
 
 def _is_number(text: str) -> bool:

@@ -16,14 +16,18 @@ from pathways.summary_table import aligned
 from pathways.task import Task
 from pathways.text import bytes_text, seconds_text
 
-from .config import Config
+from .config import Config, Root
 from .runner import make_root
 
 LEDGER_BYTES = 8_000  # of one candidate's record: path, hyperparameters, measures and curve as JSON
 
 
-def plan(config: Config, tasks: Sequence[Task]) -> dict[str, Any]:
+def plan(config: Config, groups: Sequence[Sequence[Task]]) -> dict[str, Any]:
     """What each side of a run would take, at most.
+
+    Args:
+        config: of the run.
+        groups: its tasks, those that are learned jointly in one list.
 
     Time assumes that every candidate trains all its modules, that a backward pass is twice a forward pass, and
     that all runs at the speed of a small convolution, which is measured here.
@@ -32,15 +36,21 @@ def plan(config: Config, tasks: Sequence[Task]) -> dict[str, Any]:
         `sides`: by name, `candidates`, `steps` and `seconds` (`None` where no root says what a path costs);
         `candidates, steps, seconds, workers`; `disk` in bytes once finished, `disk_peak` while a task is learned.
     """
+    tasks = [task for group in groups for task in group]
     models = _models(config, tasks)
     rate = measured_rate()
-    sides = {config.strategy.name: _side(config.strategy.strategy, config, models, rate)}
-    sides |= {c.strategy.name: _side(c.strategy, config, models, rate) for c in config.controls}
+    alone = [[model] for model in models]
+    rest = iter(models)
+    together = [[next(rest) for _ in group] for group in groups]
+    sides = {config.strategy.name: _side(config.strategy.strategy, config, together, rate)}
+    for control in config.controls:
+        searches = [models] if getattr(control.strategy, "joint", False) else alone
+        sides[control.strategy.name] = _side(control.strategy, config, searches, rate)
     total = {key: sum(side[key] for side in sides.values()) for key in ("candidates", "steps")}
     timed = all(side["seconds"] is not None for side in sides.values())
     workers = max(1, config.engine.workers)
     largest = max(model["parameters"] for model in models)
-    most = _searches(config.strategy.strategy, len(tasks) - 1)[1]
+    most = _searches(config.strategy.strategy, len(groups) - 1)[1]
     kept = sum(model["parameters"] for model in models) + models[0]["root"]
     ledger = LEDGER_BYTES * total["candidates"]
     return {
@@ -120,30 +130,46 @@ def _shipped(name: str) -> Path:
         return install_root(name, Pool(folder))
 
 
-def _side(strategy: Any, config: Config, models: Sequence[Mapping[str, Any]], rate: float) -> dict[str, Any]:
+def _side(
+    strategy: Any, config: Config, searches: Sequence[Sequence[Mapping[str, Any]]], rate: float
+) -> dict[str, Any]:
+    """What one side takes: `searches` are the models of the tasks that each search learns."""
     training = getattr(strategy, "training", None) or config.training
     steps = getattr(strategy, "steps", None)
     steps = training.steps if steps is None else steps
     batch = getattr(strategy, "batch", training.batch)
-    probe_steps = dict(getattr(strategy, "probe_training", {})).get("steps", steps)
+    proportional = getattr(strategy, "sampler", "joint") == "proportional"
+    learned = 0
     result: dict[str, Any] = {"candidates": 0, "steps": 0, "seconds": 0.0}
-    for i, model in enumerate(models):
-        probes, tried = _searches(strategy, i)
-        done = probes * probe_steps + tried * steps
+    for models in searches:
+        # An untrained root is probed while there is no champion.
+        scratch = isinstance(config.root, Root) and not learned
+        probes, tried = _searches(strategy, learned, scratch)
+        changes = dict(getattr(strategy, "scratch_training" if scratch else "probe_training", {}))
+        done = [(probes, changes.get("steps", steps), changes.get("batch", batch)), (tried, steps, batch)]
         result["candidates"] += probes + tried
-        result["steps"] += done
-        if model["flops"] is None or result["seconds"] is None:
+        result["steps"] += sum(count * length for count, length, _ in done)
+        samples = sum(count * length * size for count, length, size in done)
+        flops = [model["flops"] for model in models]
+        if None in flops or result["seconds"] is None:
             result["seconds"] = None
         else:
-            result["seconds"] += 3 * done * batch * model["flops"] / rate
+            a_step = sum(flops) / (len(flops) if proportional else 1)
+            result["seconds"] += 3 * samples * a_step / rate
+        learned += len(models)
     return result
 
 
-def _searches(strategy: Any, index: int) -> tuple[int, int]:
-    """Probes and further candidates of one task after `index` others, from a strategy's settings."""
+def _searches(strategy: Any, index: int, scratch: bool = False) -> tuple[int, int]:
+    """Probes and further candidates of one search after `index` other tasks, from a strategy's settings.
+
+    With `scratch`, of a search that begins with an untrained root.
+    """
     probes = getattr(strategy, "probes", 0)
     probes = index + 1 if probes == "all" else min(int(probes), index + 1)
     rounds = getattr(strategy, "generations", 1)
+    if scratch and getattr(strategy, "scratch_generations", None) is not None:
+        rounds = strategy.scratch_generations
     if getattr(strategy, "tournament", None) == "population":
         each = strategy.population
     elif hasattr(strategy, "tournament"):

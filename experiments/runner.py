@@ -25,8 +25,8 @@ _FREE = ("name", "engine.kind", "engine.workers")
 _BEGUN = ("config.yaml", "pool", "ledger.db", "ledger.db-wal", "ledger.db-shm")
 
 
-def load_tasks(config: Config, file: str, folder: FilePath | None = None) -> list[Task]:
-    """The tasks of all sources, in order.
+def load_groups(config: Config, file: str, folder: FilePath | None = None) -> list[list[Task]]:
+    """The tasks of all sources in the order of learning; those that are learned jointly are one list.
 
     Args:
         config: whose `tasks` say what to load.
@@ -36,18 +36,25 @@ def load_tasks(config: Config, file: str, folder: FilePath | None = None) -> lis
     Raises:
         PathwaysError: a source that cannot be loaded, or two tasks of one name; file and key are named.
     """
-    tasks: list[Task] = []
+    groups: list[list[Task]] = []
+    names: set[str] = set()
     for i, source in enumerate(config.tasks):
         try:
-            found = data.load(source.source, **({"data": folder} if folder else {}), **source.arguments)
+            found = list(data.load(source.source, **({"data": folder} if folder else {}), **source.arguments))
         except (PathwaysError, TypeError, ValueError) as error:
             kind = type(error) if isinstance(error, PathwaysError) else ConfigError
             raise kind(f"{file}: `tasks.{i}`: {error}") from None
         for task in found:
-            if task.name in {other.name for other in tasks}:
+            if task.name in names:
                 raise ConfigError(f"{file}: `tasks.{i}` gives task {task.name!r} again: name each task once.")
-            tasks.append(task)
-    return tasks
+            names.add(task.name)
+        groups += [found] if source.jointly else [[task] for task in found]
+    return groups
+
+
+def load_tasks(config: Config, file: str, folder: FilePath | None = None) -> list[Task]:
+    """The tasks of `load_groups`, one after another."""
+    return [task for group in load_groups(config, file, folder) for task in group]
 
 
 def with_fingerprints(config: Config, tasks: Iterable[Task], file: str) -> Config:
@@ -162,16 +169,28 @@ def make_system(out: FilePath, config: Config, tasks: Sequence[Task], families: 
     return system
 
 
-def carry_out(system: System, config: Config, tasks: Sequence[Task], progress: Progress) -> None:
-    """Learn what is not learned yet, in order, then run the controls; what is recorded is not done again."""
+def carry_out(system: System, config: Config, groups: Sequence[Sequence[Task]], progress: Progress) -> None:
+    """Learn what is not learned yet, in order, then run the controls; what is recorded is not done again.
+
+    Tasks that were forgotten on request stay forgotten.
+
+    Args:
+        system: of that configuration.
+        config: what to learn with.
+        groups: the tasks, those that are learned jointly in one list, as `load_groups` gives them.
+        progress: called with an `Event` after each result.
+    """
     system.training = config.training
+    forgotten = system.ledger.forgotten(task.name for group in groups for task in group)
+    groups = [[task for task in group if task.name not in forgotten] for group in groups]
+    tasks = [task for group in groups for task in group]
     system.attach(task for task in tasks if task.name in system.records)
     with resolve(ENGINES, config.engine.kind, "`engine.kind`")(workers=config.engine.workers) as engine:
-        for task in tasks:
-            if task.name not in system.records:
-                system.learn(task, config.strategy.strategy, engine, progress=progress)
+        for group in groups:
+            if not all(task.name in system.records for task in group):
+                system.learn(list(group), config.strategy.strategy, engine, progress=progress)
         for control in config.controls:
-            system.compare(list(tasks), control.strategy, engine, progress=progress)
+            system.compare(tasks, control.strategy, engine, progress=progress)
 
 
 def _brief(value: Any) -> str:

@@ -163,6 +163,7 @@ class Training:
         return {name: value for name, value in data.items() if name not in ignored}
 
 
+SAMPLERS = ("joint", "proportional")
 _CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "schedule": ("constant", "cosine"),
@@ -209,8 +210,8 @@ class Candidate:
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", FrozenDict({task: self.paths[task] for task in sorted(self.paths)}))
         object.__setattr__(self, "data", FrozenDict(self.data))
-        if self.sampler not in ("joint", "proportional"):
-            raise ConfigError(f"`sampler` must be 'joint' or 'proportional', found {self.sampler!r}.")
+        if self.sampler not in SAMPLERS:
+            raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
         if set(self.data) != set(self.paths):
             raise ConfigError(f"`data` must name the tasks {sorted(self.paths)}, found {sorted(self.data)}.")
         drafts = self.drafts()

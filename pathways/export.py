@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -22,7 +25,8 @@ from .files import write_atomically, write_json
 from .freeze import flat, read_probe, task_inputs
 from .manifest import TaskRecord, probe_file
 from .path import Path
-from .task import Classes
+from .records import target_to_json
+from .task import Values
 
 if TYPE_CHECKING:
     from .system import System
@@ -43,13 +47,15 @@ class Standalone(nn.Module):
         self._record = record
 
     def forward(self, *tensors: Tensor) -> Value:
-        """Transform the inputs and run the path; (batch, classes) scores or (batch, values)."""
+        """Transform the inputs and run the path; (batch, classes) scores, or (batch, values) in the source's units."""
         left = list(tensors)
         stored: dict[str, Value] = {}
         for name, port in self._path.inputs.items():
             value = left.pop(0)
             stored[name] = Masked(value, left.pop(0)) if port.variable else value
-        return self.model(task_inputs(self._record, stored))
+        outputs = self.model(task_inputs(self._record, stored))
+        target = self._record.target
+        return target.restore(outputs) if isinstance(target, Values) else outputs
 
 
 def export(system: System, task: str, format: str, out: FilePath) -> FilePath:
@@ -107,8 +113,24 @@ def _write_program(module: nn.Module, arguments: tuple[Tensor, ...], path: Path,
             if format == "pt2":
                 torch.export.save(program, temporary)
             else:
-                torch.onnx.export(program, (), str(temporary), dynamo=True, external_data=False, verbose=False)
+                with _quiet_about_torch():
+                    torch.onnx.export(program, (), str(temporary), dynamo=True, external_data=False, verbose=False)
             temporary.replace(out)
+
+
+@contextmanager
+def _quiet_about_torch() -> Iterator[None]:
+    """Without the exporter's notes on itself: packages that it could use too, and its own deprecated calls."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _export_root(system: System, record: TaskRecord, out: FilePath) -> FilePath:
@@ -129,10 +151,8 @@ def _export_root(system: System, record: TaskRecord, out: FilePath) -> FilePath:
 
 
 def _description(record: TaskRecord) -> Mapping[str, Any]:
-    target = record.target
-    kind = "classes" if isinstance(target, Classes) else "values"
     return {
         "name": record.name,
-        "target": {"kind": kind, "n": target.n, "names": list(target.names)},
+        "target": target_to_json(record.target),
         "transform": {name: affine.to_json() for name, affine in record.transform.items()},
     }

@@ -72,6 +72,10 @@ class Fields:
         """The keys of an object within this one."""
         return Fields(self.file, self.mapping(name), self._full(name))
 
+    def has(self, name: str) -> bool:
+        """Whether the key is there and not taken yet."""
+        return name in self._left
+
     def null(self, name: str) -> bool:
         """Whether the value is null; then it counts as taken."""
         if self._left.get(name, 0) is not None:

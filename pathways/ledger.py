@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from .ledger_sql import chosen, chunks, lost_among, note, upsert, where
 from .ledger_tables import FORMAT, candidates, connect, controls, create_tables, evaluations, meta, tried
 
 Pairs = Sequence[tuple[Candidate, Result]]
+
+_FORGOTTEN = "forgotten:"
 
 
 class Ledger:
@@ -283,16 +286,36 @@ class Ledger:
         with self._transaction() as connection:
             return leases.held_by_others(connection, except_by)
 
+    def forgotten(self, tasks: Iterable[str]) -> set[str]:
+        """Which of the tasks were forgotten on request and not learned since."""
+        keys = {_forgotten(task): task for task in tasks}
+        with self._transaction() as connection:
+            query = select(meta.c.key).where(meta.c.key.startswith(_FORGOTTEN, autoescape=True))
+            return {keys[key] for key in connection.execute(query).scalars() if key in keys}
+
+    def relearned(self, tasks: Iterable[str]) -> None:
+        """Note that tasks are learned, whether they were forgotten before or not."""
+        with self._transaction(write=True) as connection:
+            connection.execute(delete(meta).where(meta.c.key.in_([_forgotten(task) for task in tasks])))
+
     def forget(self, task: str) -> None:
         """Remove a task: what was tried for it, its evaluations (of it and after it) and its controls.
 
         A candidate that trained it together with other tasks is one experiment: its record stays whole while
         one of them is left, no longer listed under this task, and goes with the last of them. Leases stay.
+        That the task was forgotten is kept, as a hash of its name, until it is learned anew.
         """
         with self._transaction(write=True) as connection:
+            connection.execute(delete(meta).where(meta.c.key == _forgotten(task)))
+            connection.execute(insert(meta).values(key=_forgotten(task), value="1"))
             connection.execute(delete(tried).where(tried.c.task == task))
             left = select(tried.c.hash).where(tried.c.hash == candidates.c.hash).exists()
             connection.execute(delete(candidates).where(~left))
             about = (evaluations.c.task == task) | (evaluations.c.after == task)
             connection.execute(delete(evaluations).where(about))
             connection.execute(delete(controls).where(controls.c.task == task))
+
+
+def _forgotten(task: str) -> str:
+    """The key under which it stands that a task was forgotten: not its name, which is forgotten too."""
+    return _FORGOTTEN + hashlib.sha256(task.encode()).hexdigest()[:40]

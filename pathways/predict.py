@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 def predict(system: System, task: str, inputs: Value | Mapping[str, Value]) -> Tensor:
     """Class probabilities (batch, classes), or values (batch, n), for stored inputs of a learned task.
 
+    Values are in the units of the source, also where that standardised them for training.
+
     Raises:
         DataError: inputs that do not fit the task's ports; the message names both shapes.
     """
@@ -31,7 +33,8 @@ def predict(system: System, task: str, inputs: Value | Mapping[str, Value]) -> T
     path = record.champion.path
     with torch.no_grad():
         outputs = through(system.module(task), task_inputs(record, values), (path.output,))[path.output]
-    return outputs.softmax(1) if isinstance(record.target, Classes) else outputs  # type: ignore[return-value,union-attr]
+    scores = cast(Tensor, outputs)  # a champion ends in a vector
+    return scores.softmax(1) if isinstance(record.target, Classes) else record.target.restore(scores)
 
 
 def _tensor(name: str, given: Any, record: TaskRecord) -> Tensor:

@@ -11,6 +11,7 @@ from pathways.modules import BUILT_IN, Draft, Families, Port, Vector, content_ha
 from pathways.modules.spec import thaw
 
 from .candidate import Measures, Training
+from .columns import Columns
 from .errors import PathwaysError
 from .fields import Fields, difference, plain_number
 from .path import Path
@@ -79,6 +80,7 @@ class TaskRecord:
         probe: the SHA-256 of the file in `probes/` that has the task's name.
         strategy: the name of what found it.
         settings: the strategy's settings, plain data.
+        columns: by input, the columns of a table that make it, where that is what it is made of.
     """
 
     champion: Champion
@@ -95,6 +97,7 @@ class TaskRecord:
     probe: str
     strategy: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Columns] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -106,7 +109,7 @@ class TaskRecord:
         return cls(
             champion, index, task.target, task.transform, metric.name, metric.higher_is_better, task.source,
             task.fingerprint, task.test_fingerprint, test, new_parameters, probe,
-            strategy.name, strategy.to_json(),
+            strategy.name, strategy.to_json(), task.columns,
         )
 
     @property
@@ -126,19 +129,20 @@ class TaskRecord:
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain data."""
-        champion, kind = self.champion, "classes" if isinstance(self.target, Classes) else "values"
+        champion = self.champion
         return {
             "format": FORMAT, "task": champion.task, "index": self.index,
             "path": champion.path.to_json(), "training": champion.training.to_json(),
             "measures": {name: _plain(value) for name, value in asdict(champion.measures).items()},
             "candidate": champion.candidate, "parents": list(champion.parents), "extra": thaw(champion.extra),
-            "target": {"kind": kind, "n": self.target.n, "names": list(self.target.names)},
+            "target": target_to_json(self.target),
             "transform": {name: _plain_affine(affine) for name, affine in self.transform.items()},
             "metric": {"name": self.metric, "higher_is_better": self.higher_is_better},
             "source": self.source, "data": self.data, "test_data": self.test_data,
             "test": None if self.test is None else plain_number(self.test),
             "new_parameters": self.new_parameters, "probe": self.probe,
             "strategy": {"name": self.strategy, "settings": thaw(self.settings)},
+            **({"columns": {name: each.to_json() for name, each in self.columns.items()}} if self.columns else {}),
         }
 
     @classmethod
@@ -160,6 +164,7 @@ class TaskRecord:
             None if fields.null("test") else fields.number("test"),
             fields.integer("new_parameters"), fields.text("probe"),
             strategy.text("name"), strategy.mapping("settings"),
+            fields.parsed("columns", _columns) if fields.has("columns") else {},
         )
         for part in (fields, metric, strategy):
             part.done()
@@ -187,6 +192,9 @@ def _check(record: TaskRecord, fields: Fields, families: Families) -> None:
         fields.wrong("target.n", f"the size of what the path gives, {output}", record.target.n)
     if set(record.transform) != set(path.inputs):
         fields.wrong("transform", f"one for each input, {sorted(path.inputs)}", sorted(record.transform))
+    for name, columns in record.columns.items():
+        if path.inputs.get(name) != Vector(columns.width):
+            fields.wrong(f"columns.{name}", f"of an input of {columns.width} entries", path.inputs.get(name))
     for name in ("index", "new_parameters"):
         if getattr(record, name) < 0:
             fields.wrong(name, "at least 0", getattr(record, name))
@@ -211,6 +219,18 @@ def _affines(data: dict[str, Any]) -> dict[str, Affine]:
     return affines
 
 
+def _columns(data: dict[str, Any]) -> dict[str, Columns]:
+    columns = {name: Columns.from_json(each) for name, each in data.items()}
+    _same(data, {name: each.to_json() for name, each in columns.items()})
+    return columns
+
+
+def _affine(data: dict[str, Any]) -> Affine:
+    affine = Affine.from_json(data)
+    _same(data, affine.to_json())
+    return affine
+
+
 def _plain_affine(affine: Affine) -> dict[str, Any]:
     return Affine.from_json(affine.to_json()).to_json()
 
@@ -232,12 +252,27 @@ def _measures(fields: Fields) -> Measures:
 
 def _target(fields: Fields) -> Target:
     kind, n, names = fields.text("kind"), fields.integer("n"), fields.texts("names")
+    restore = fields.parsed("restore", _affine) if fields.has("restore") else None
     fields.done()
     if kind not in ("classes", "values"):
         fields.wrong("kind", "'classes' or 'values'", kind)
     if names and len(names) != n:
         fields.wrong("names", f"empty or {n} texts", names)
-    return Classes(n, names) if kind == "classes" else Values(n, names)
+    if kind == "values":
+        return Values(n, names, restore or Affine())
+    if restore is not None:
+        fields.wrong("restore", "of values only", kind)
+    return Classes(n, names)
+
+
+def target_to_json(target: Target) -> dict[str, Any]:
+    """A target as plain data."""
+    data: dict[str, Any] = {
+        "kind": "classes" if isinstance(target, Classes) else "values", "n": target.n, "names": list(target.names),
+    }  # fmt: skip
+    if isinstance(target, Values) and target.restore != Affine():
+        data["restore"] = _plain_affine(target.restore)
+    return data
 
 
 def _plain(value: float) -> float | int | str:

@@ -236,6 +236,7 @@ class System:
         with self.leased(names):
             for _, winner in self.search([tasks], strategy, engine, progress, leases=names):
                 freeze(self, tasks, strategy, winner)
+            self.ledger.relearned(names)
             self.collect()
         learned = [self.records[t.name].champion for t in tasks]
         return learned[0] if isinstance(task, Task) else learned

@@ -15,6 +15,7 @@ from torch import Tensor
 from pathways.modules import FrozenDict, Masked, Port, Value, content_hash, port_to_json
 from pathways.modules.ports import batch_size
 
+from .columns import Columns
 from .errors import DataError
 from .measure import Metric, metric_named
 
@@ -22,34 +23,16 @@ SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
-class Classes:
-    """A target of one class out of `n`; `names` label them in predictions and reports."""
-
-    n: int
-    names: tuple[str, ...] = ()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The class names, or their numbers where they have none."""
-        return self.names or tuple(map(str, range(self.n)))
-
-
-@dataclass(frozen=True)
-class Values:
-    """A target of `n` numbers."""
-
-    n: int = 1
-    names: tuple[str, ...] = ()
-
-
-Target = Classes | Values
-
-
-@dataclass(frozen=True)
 class Affine:
     """How a stored value becomes an input: `x * scale + shift`, a number each or one a channel or feature.
 
     It is kept with the champion, so that predictions treat new data as training data was treated.
+
+    Example:
+        >>> Affine(2.0, 1.0)(torch.tensor([3.0]))
+        tensor([7.])
+        >>> Affine(2.0, 1.0).inverse
+        Affine(scale=0.5, shift=-0.5)
     """
 
     scale: float | tuple[float, ...] = 1.0
@@ -71,6 +54,17 @@ class Affine:
         shape[axis] = len(number)
         return torch.tensor(number, dtype=torch.float32, device=x.device).reshape(shape)
 
+    @property
+    def inverse(self) -> Affine:
+        """The transform that undoes this one, whose scales must not be 0."""
+        if isinstance(self.scale, tuple) or isinstance(self.shift, tuple):
+            n = len(self.scale if isinstance(self.scale, tuple) else cast(tuple[float, ...], self.shift))
+            scales = self.scale if isinstance(self.scale, tuple) else (self.scale,) * n
+            shifts = self.shift if isinstance(self.shift, tuple) else (self.shift,) * n
+            shifts = tuple(-shift / scale for scale, shift in zip(scales, shifts, strict=True))
+            return Affine(tuple(1.0 / scale for scale in scales), shifts)
+        return Affine(1.0 / self.scale, -self.shift / self.scale)
+
     def to_json(self) -> dict[str, Any]:
         """The transform as plain data."""
         def plain(number: float | tuple[float, ...]) -> Any:
@@ -85,6 +79,38 @@ class Affine:
             return tuple(map(float, value)) if isinstance(value, list) else float(value)
 
         return cls(number(data["scale"]), number(data["shift"]))
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A target of one class out of `n`; `names` label them in predictions and reports."""
+
+    n: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, or their numbers where they have none."""
+        return self.names or tuple(map(str, range(self.n)))
+
+
+@dataclass(frozen=True)
+class Values:
+    """A target of `n` numbers.
+
+    Args:
+        n: how many.
+        names: one for each.
+        restore: how what a path gives becomes numbers as the source has them, where the source standardises its
+            targets. Training, metrics and reports stay in standardised numbers, predictions are restored.
+    """
+
+    n: int = 1
+    names: tuple[str, ...] = ()
+    restore: Affine = Affine()
+
+
+Target = Classes | Values
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +145,7 @@ class Task:
         source: where the data came from, for reports.
         allow_duplicates: accept samples with equal inputs in two splits. By default they are refused as a
             leak; data whose true samples repeat (few distinct inputs) says so here.
+        columns: for inputs that were made of a table's columns, how: so `pathways predict` reads such tables.
 
     Raises:
         DataError: a label out of range, a class without a training sample, NaN, a sample that stands in two
@@ -133,6 +160,7 @@ class Task:
     transform: Mapping[str, Affine] = field(default_factory=dict)
     source: str = ""
     allow_duplicates: bool = False
+    columns: Mapping[str, Columns] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", FrozenDict(self.inputs))

@@ -58,4 +58,4 @@ def told(search: MuNetSearch, answer: Callable[[Candidate], Result] = fake_resul
 
 
 def member(key: str, score: float | None) -> Member:
-    return Member(key, ROOT, None, frozenset(), Training(), {}, 16, score)
+    return Member(key, ROOT, {}, frozenset(), Training(), {}, 16, score)

@@ -36,6 +36,7 @@ class _Options:
     values: bool
     split: str | None
     missing: str
+    delimiter: str
     seed: int
     validation: float
     test: float
@@ -66,7 +67,7 @@ def csv(
     those named in `categorical`, is one entry of 0 or 1 for each category that the training samples of any
     task of the file have; a category that they lack is all zeros. So all tasks of a file have the same port.
 
-    Targets of numbers are standardised by the training samples of their task.
+    Targets of numbers are standardised by the training samples of their task; predictions are not.
 
     Args:
         file: its path, as it stands or inside the data folder.
@@ -105,7 +106,7 @@ def csv(
             f"`target` of several columns must hold numbers, found {list(targets)}: name one column."
         )
     inputs = [column for column in table.header if column not in special]
-    options = _Options(targets, values, split, missing, seed, validation, test, allow_duplicates)
+    options = _Options(targets, values, split, missing, delimiter, seed, validation, test, allow_duplicates)
     rows = _rows_of_tasks(table, name, task_by)
     _check_missing(table, [*targets, *(inputs if missing == "error" else [])], missing)
     numeric = {column for column in inputs if column not in categorical and table.is_numeric(column)}
@@ -195,11 +196,13 @@ def _task(
     if options.values:
         scale = standardise(splits["train"].targets)
         splits = {which: Split(part.inputs, scale(part.targets)) for which, part in splits.items()}
+        target = Values(target.n, target.names, scale.inverse)
     train = cast(torch.Tensor, splits["train"].inputs["features"])
     return Task(
         task, ports, target, ordered(splits),
         transform={"features": encoding.transform(train)},
         source=f"{table.path.name}{note}", allow_duplicates=options.allow_duplicates,
+        columns={"features": encoding.of_task(means, options.missing == "mean", options.delimiter)},
     )  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from pathways.columns import Column, Columns
+from pathways.errors import DataError
 from pathways.task import Affine
 
 from .arrays import standardise
@@ -36,6 +38,13 @@ class Encoding:
         numbers = {name: torch.tensor(numbers_of(table, name, rows), dtype=torch.float64)
                    for name, categories in self.columns.items() if categories is None}  # fmt: skip
         return {name: float(column.nanmean().nan_to_num(0.0)) for name, column in numbers.items()}
+
+    def of_task(self, means: Mapping[str, float], missing: bool, delimiter: str) -> Columns:
+        """The columns with a task's means, as they stay with its champion."""
+        columns = tuple(
+            Column(name, categories, means.get(name, 0.0)) for name, categories in self.columns.items()
+        )
+        return Columns(columns, missing, delimiter)
 
     def transform(self, train: Tensor) -> Affine:
         """Standardise the numbers of (N, width) and leave the categories as they are."""
@@ -66,6 +75,31 @@ def encoding_of(
             None if name in numeric else tuple(sorted(cell for cell in cells if not is_missing(cell)))
         )
     return Encoding(found)
+
+
+def encode_like(table: Table, columns: Columns) -> tuple[Tensor, list[str]]:
+    """All rows of a table as a task's rows were encoded, float32 (N, width), and notes on what was not known.
+
+    Raises:
+        DataError: a column is not there, a cell is missing that must not be or is no number; line and column are
+            named.
+    """
+    rows, notes = range(len(table.rows)), []
+    for column in columns.columns:
+        known = column.categories
+        for row, cell in enumerate(table.column(column.name)):
+            if is_missing(cell) and not columns.missing:
+                raise DataError(
+                    f"{table.where(row)} must have a value in column {column.name!r}, as in training, "
+                    f"found {cell!r}: fill the cell."
+                )
+            if known is not None and cell not in known and not is_missing(cell):
+                notes.append(
+                    f"{table.where(row)} has {cell!r} in column {column.name!r}, which training did not have: "
+                    f"it counts as no category."
+                )
+    encoding = Encoding({column.name: column.categories for column in columns.columns})
+    return encode(table, rows, encoding, {column.name: column.mean for column in columns.columns}), notes
 
 
 def encode(table: Table, rows: Sequence[int], encoding: Encoding, means: Mapping[str, float]) -> Tensor:

@@ -94,7 +94,8 @@ def breast_cancer(*, seed: int = 0, validation: float = 0.2, test: float = 0.2) 
 def diabetes(*, seed: int = 0, validation: float = 0.2, test: float = 0.2) -> list[Task]:
     """Progression of diabetes after a year, by 10 measures of 442 patients: one task of `Values(1)`.
 
-    The target is standardised by the mean and deviation of the training samples, so errors are in deviations.
+    The target is standardised by the mean and deviation of the training samples, so errors are in deviations;
+    predictions are not.
 
     Args:
         seed: draws validation.
@@ -109,6 +110,7 @@ def diabetes(*, seed: int = 0, validation: float = 0.2, test: float = 0.2) -> li
     splits, _ = split_pool("diabetes", ports, target, pool, seed=seed, validation=validation, test=test)
     scale = standardise(splits["train"].targets)
     splits = {which: Split(split.inputs, scale(split.targets)) for which, split in splits.items()}
+    target = Values(1, target.names, scale.inverse)
     return [_finish("diabetes", ports, target, splits)]
 
 

@@ -33,6 +33,11 @@ class TestMuNetFromScratch(StrategySuite):
     view = example_view(root=example_root(frozen=False))
 
 
+class TestMuNetOfSeveralTasks(StrategySuite):
+    strategy = MuNet(generations=3, children=6, rates=OFTEN, size=0.8, sampler="proportional")
+    view = example_view(3)
+
+
 class TestMuNetPreset(StrategySuite):
     strategy = MuNet.preset("munet-2022", generations=3)
 
@@ -78,6 +83,37 @@ def test_probes_may_be_trained_otherwise() -> None:
     assert {c.training.steps for c in run.asked[1]} == {50}
 
 
+def test_an_untrained_root_may_be_trained_otherwise_than_probes_are() -> None:
+    settings = MuNet(generations=1, probe_training={"steps": 3}, scratch_training={"steps": 70}, training={"steps": 50})
+    first = drive(settings, example_view(root=example_root(frozen=False)))
+    assert [c.training.steps for c in first.asked[0]] == [70]
+    assert {c.training.steps for c in first.asked[1]} == {50}
+    assert first.winner is not None
+    second = drive(settings, later_view(example_view(root=example_root(frozen=False)), first.winner))
+    assert [c.training.steps for c in second.asked[0]] == [3], "there is a champion to probe"
+
+
+def test_rounds_after_an_untrained_root_may_be_others() -> None:
+    untrained = example_view(root=example_root(frozen=False))
+    settings = MuNet(generations=2, children=3, scratch_generations=0)
+    first = drive(settings, untrained)
+    assert [len(asked) for asked in first.asked] == [1]
+    assert first.winner is not None
+    assert [len(asked) for asked in drive(settings, later_view(untrained, first.winner)).asked] == [1, 3, 3]
+    assert [len(asked) for asked in drive(MuNet(generations=2, children=3), untrained).asked] == [1, 3, 3]
+
+
+def test_an_untrained_root_is_a_parent_only_where_nothing_came_of_it() -> None:
+    untrained = example_view(root=example_root(frozen=False))
+    run = drive(MuNet(generations=3, children=8), untrained)
+    parents = {c.labels["parent"] for c in run.candidates[1:]}
+    assert run.candidates[0].hash in parents
+    assert "root" not in parents
+    search = MuNet(generations=1, children=2).begin(untrained)
+    search.tell([(candidate, failed(candidate)) for candidate in search.ask()])
+    assert {c.labels["parent"] for c in search.ask()} == {"root"}
+
+
 def test_the_asked_are_the_probes_and_the_generations_counted() -> None:
     run = drive(MuNet(generations=3, children=5), after(2))
     assert [len(asked) for asked in run.asked] == [3, 5, 5, 5]
@@ -111,7 +147,7 @@ def test_champions_with_other_inputs_are_not_offered() -> None:
 
 def test_where_no_seed_fits_it_says_so() -> None:
     for root in (None, Path({"x": Vector(2)}, {"a": Step((Frozen(sha("d"), ModuleSpec("detach")),), ("x",))}, "a")):
-        with pytest.raises(ConfigError, match="needs a root or a champion that reads the inputs of task 'task0'"):
+        with pytest.raises(ConfigError, match=r"reads the inputs of what it learns \(task 'task0'.* found none"):
             MuNet().begin(replace(VIEW, root=root))
 
 

@@ -54,6 +54,8 @@ def test_settings_survive_plain_data(made: MuNet) -> None:
     ({"space": {"schedule": ["cosine", "restarts"]}}, "`schedule` must be one of"),
     ({"adapter_dims": []}, "`adapter_dims`"),
     ({"adapter_dims": [0]}, "`adapter_dims` must be a whole number of at least 1"),
+    ({"scratch_training": {"stepz": 1}}, "`scratch_training` must name fields of `training`, found"),
+    ({"scratch_generations": -1}, "`scratch_generations` must be"),
     ({"probe_training": {"stepz": 1}}, "`probe_training` must name fields of `training`, found"),
 ])
 def test_bad_settings_are_named(wrong: dict[str, Any], message: str) -> None:

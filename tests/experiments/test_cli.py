@@ -235,6 +235,10 @@ def test_export_and_forget(run, samples, tmp_path, capsys):
     assert "1 tasks are left" in said(capsys, "forget", copy, name)
     assert name not in [task["name"] for task in json.loads(said(capsys, "show", copy, "--json"))["tasks"]]
     assert "bit for bit" in said(capsys, "verify", copy)
+    said(capsys, "resume", copy, "--quiet")
+    left = json.loads(said(capsys, "show", copy, "--json"))
+    assert [task["name"] for task in left["tasks"]] == ["digits/2-3"], "what was forgotten stays forgotten"
+    assert left["sides"]["independent"]["candidates"] == 1
 
 
 BAD = [

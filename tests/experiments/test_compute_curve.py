@@ -31,6 +31,14 @@ def test_points_are_means_over_runs_in_the_order_of_their_cost() -> None:
     assert curves["champions"][0]["runs"] == 2
 
 
+def test_champions_of_other_searches_are_other_points_and_controls_are_not() -> None:
+    first, second = summary(0.8), summary(0.9)
+    small, large = {"strategy": {"munet": {"children": 1}}}, {"strategy": {"munet": {"children": 2}}}
+    curves = points([{**first, "searched": small}, {**second, "searched": large}, {**second, "searched": large}])
+    assert [(p["accuracy"], p["runs"]) for p in curves["champions"]] == [(0.8, 1), (pytest.approx(0.9), 2)]
+    assert [p["runs"] for p in curves["independent"]] == [3, 3]
+
+
 def test_runs_of_other_streams_are_refused() -> None:
     with pytest.raises(ConfigError, match="must be of one stream"):
         points([summary(0.8), summary(0.8, "ac")])
@@ -47,5 +55,6 @@ def test_the_table_and_the_figure_show_every_side() -> None:
 
 def test_differences_are_paired_over_tasks() -> None:
     rows = paired_table([summary(0.6)]).splitlines()
-    assert "| runs/a | champions | 60.0 | – | 100 | – | 4 |" in rows
-    assert "| runs/a | independent-600 | 50.0 | +20.00 ± 10.00 | 100 | 100% | 12 |" in rows
+    assert "| runs/a | champions | 60.0 | – | – | 100 | – | 4 |" in rows
+    # Student's t of one degree of freedom: 12.706 standard errors
+    assert "| runs/a | independent-600 | 50.0 | +20.00 ± 10.00 | -107.06 to +147.06 | 100 | 100% | 12 |" in rows

@@ -83,8 +83,11 @@ def test_a_column_splits_the_file_into_tasks_of_one_port(tmp_path: Path) -> None
 
 def test_numbers_are_values_unless_said_otherwise(file: Path) -> None:
     [task] = pathways.data.csv(file, "size", "fruit")
-    assert task.target == Values(1, ("size",))
+    assert isinstance(task.target, Values)
+    assert (task.target.n, task.target.names) == (1, ("size",))
     train = task.splits["train"].targets
+    sizes = {float(line.split(",")[-1]) for line in table()[1:]}
+    assert all(min(abs(size - s) for s in sizes) < 1e-3 for size in task.target.restore(train)[:, 0].tolist())
     assert (train.mean().item(), train.std(correction=0).item()) == pytest.approx((0.0, 1.0), abs=1e-5)
     [classes] = pathways.data.csv(file, "size", "fruit", values=False, validation=0.1, test=0.1)
     assert list(classes.target.names) == sorted(classes.target.names, key=int)
@@ -93,7 +96,7 @@ def test_numbers_are_values_unless_said_otherwise(file: Path) -> None:
 
 def test_several_targets(file: Path) -> None:
     [task] = pathways.data.csv(file, ["size", "weight"], "fruit")
-    assert task.target == Values(2, ("size", "weight"))
+    assert (type(task.target), task.target.n, task.target.names) == (Values, 2, ("size", "weight"))
     assert task.inputs == {"features": Vector(2 + 3 + 2)}  # colours, kinds, ripe
     with pytest.raises(DataError, match="several columns must hold numbers"):
         pathways.data.csv(file, ["size", "kind"], "fruit")

@@ -214,6 +214,16 @@ def test_forget_removes_a_task_and_leaves_the_others(ledger: Ledger) -> None:
     assert ledger.known(c.hash for c, _ in (shared, own, other)) == {}
 
 
+def test_what_was_forgotten_is_known_until_it_is_learned_again(ledger: Ledger) -> None:
+    long = "a task/" + "x" * 100
+    ledger.forget("a")
+    ledger.forget("a")
+    ledger.forget(long)
+    assert ledger.forgotten(["a", "b", long]) == {"a", long}
+    ledger.relearned(["a", "b"])
+    assert ledger.forgotten(["a", "b", long]) == {long}
+
+
 def test_forgotten_rows_are_not_left_in_the_file(tmp_path: FilePath) -> None:
     file = tmp_path / "ledger.db"
     with Ledger(file) as ledger:
