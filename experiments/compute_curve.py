@@ -59,9 +59,12 @@ def points(summaries: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, f
         for name, side in summary["sides"].items():
             found[name, searched if name == CHAMPIONS else ""].append(side)
     curves: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for (name, _), sides in found.items():
+    several = len([name for name, _ in found if name == CHAMPIONS]) > 1
+    for (name, searched), sides in found.items():
         side, _, steps = name.rpartition("-")
         curve, number = (side, int(steps)) if side and steps.isdecimal() else (name, 0)
+        if name == CHAMPIONS and several:  # told apart by the steps of their copies
+            number = json.loads(searched)["training"]["steps"]
         average = {key: sum(s[key] for s in sides) / len(sides) for key in ("ACC", "cpu_seconds", "parameters")}
         curves[curve].append({
             "steps": number, "cpu": average["cpu_seconds"] / len(names), "accuracy": average["ACC"],

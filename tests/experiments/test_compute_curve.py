@@ -33,9 +33,10 @@ def test_points_are_means_over_runs_in_the_order_of_their_cost() -> None:
 
 def test_champions_of_other_searches_are_other_points_and_controls_are_not() -> None:
     first, second = summary(0.8), summary(0.9)
-    small, large = {"strategy": {"munet": {"children": 1}}}, {"strategy": {"munet": {"children": 2}}}
+    small, large = {"training": {"steps": 100}}, {"training": {"steps": 200}}
     curves = points([{**first, "searched": small}, {**second, "searched": large}, {**second, "searched": large}])
-    assert [(p["accuracy"], p["runs"]) for p in curves["champions"]] == [(0.8, 1), (pytest.approx(0.9), 2)]
+    found = [(p["steps"], p["accuracy"], p["runs"]) for p in curves["champions"]]
+    assert found == [(100, 0.8, 1), (200, pytest.approx(0.9), 2)]
     assert [p["runs"] for p in curves["independent"]] == [3, 3]
 
 
