@@ -44,6 +44,11 @@ class Member:
     score: float | None = None
     parents: tuple[str, ...] = ()
 
+    @property
+    def untrained(self) -> bool:
+        """Whether it is a root from scratch, whose weights are still to be trained."""
+        return bool(self.trunk.drafts())
+
 
 def seeds_of(settings: MuNet, view: View) -> list[Member]:
     """The paths that a search builds on: the root, then other tasks' champions, newest first.

@@ -64,8 +64,9 @@ class MuNet:
         probe_training: what of them is different for probes.
         scratch_training: what of them is different where an untrained root is trained, in place of
             `probe_training`.
-        scratch_generations: how many rounds follow there; as many as `generations` where not given. Its children
-            train on all of what it has become, so where it was trained to its end, 0 saves their cost.
+        scratch_generations: the rounds of a search that begins with an untrained root; `generations` where not
+            given. Children of such a root train on all of what it has become: where `scratch_training` trains it to
+            its end, 0 saves their cost.
         sampler: how batches alternate where several tasks are learned jointly, `joint` or `proportional`, as in
             `Candidate`. Such tasks share one trunk, with a head each; their score is the mean of theirs.
 

@@ -33,8 +33,9 @@ class MuNetSearch:
         self.score = _score(settings, view)
         self.users = users_of(view.champions.values())
         self.seeds = seeds_of(settings, view)
-        scratch = any(seed.trunk.drafts() for seed in self.seeds) and settings.scratch_generations is not None
-        self.generations = cast(int, settings.scratch_generations) if scratch else settings.generations
+        untrained = any(seed.untrained for seed in self.seeds)
+        other = settings.scratch_generations if untrained else None
+        self.generations = settings.generations if other is None else other
         self.population: list[Member] = []
         self.offspring: dict[str, int] = {}
         self.generation = -1
@@ -110,7 +111,7 @@ class MuNetSearch:
         """Each seed as it is, with a new head; seeds of one trunk are probed once."""
         probes: dict[str, tuple[Candidate, Child]] = {}
         for seed in self.seeds:
-            changes = self.settings.scratch_training if seed.trunk.drafts() else self.settings.probe_training
+            changes = self.settings.scratch_training if seed.untrained else self.settings.probe_training
             training = replace(seed.training, **changes)
             child = Child(seed, seed, seed.trunk, ("probe",))
             if seed.trunk.hash not in probes and len(probes) != self.settings.probes:
@@ -120,10 +121,10 @@ class MuNetSearch:
     def _parent(self, rng: np.random.Generator) -> Member:
         """By falling score, each accepted with probability 0.5 ** its children so far; else any member or seed.
 
-        An untrained root is its probe by then, and is a parent itself only where nothing came of that.
+        An untrained root is a parent itself only where no probe succeeded: else what it became is one.
         """
-        untrained = [seed for seed in self.seeds if seed.trunk.drafts()] if self.population else []
-        everyone = [*self.population, *(seed for seed in self.seeds if seed not in untrained)]
+        seeds = [seed for seed in self.seeds if not (self.population and seed.untrained)]
+        everyone = [*self.population, *seeds]
         chosen = everyone[int(rng.integers(len(everyone)))]
         for member in sorted(self.population, key=_rank, reverse=True):
             if rng.random() < 0.5 ** self.offspring.get(member.key, 0):

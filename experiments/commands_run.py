@@ -44,12 +44,12 @@ def _how(sub: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from .config import read_config, resolved
-    from .runner import existing, load_groups, make_system, with_fingerprints
+    from .runner import existing, in_order, load_groups, make_system, with_fingerprints
 
     config = _engine(read_config(options.config, options.overrides), options)
     out = options.out or Path("runs") / config.name
     groups = load_groups(config, str(options.config), options.data)
-    tasks = [task for group in groups for task in group]
+    tasks = in_order(groups)
     config = with_fingerprints(config, tasks, str(options.config))
     if options.dry_run:
         return _plan(config, groups, out, options.json)
@@ -65,12 +65,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     from .config import config_from
-    from .runner import load_groups, stored_config, with_fingerprints
+    from .runner import in_order, load_groups, stored_config, with_fingerprints
 
     file = options.directory / "config.yaml"
     config = _engine(config_from(stored_config(options.directory), str(file)), options)
     groups = load_groups(config, str(file), options.data)
-    tasks = [task for group in groups for task in group]
+    tasks = in_order(groups)
     config = with_fingerprints(config, tasks, str(file))
     from .arguments import opened
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ def _predict(options: argparse.Namespace) -> int:
         if options.task not in system.records:
             system.module(options.task)  # says which tasks there are
         record = system.records[options.task]
-        outputs = system.predict(options.task, read_inputs(options.input, record, options.invert, options.white))
+        outputs = system.predict(
+            options.task, read_inputs(options.input, record, options.invert, options.white, _note)
+        )
     if isinstance(record.target, Classes):
         answers = [_classes(row, record.target.labels, options.top) for row in outputs.tolist()]
     else:
@@ -69,6 +72,10 @@ def _predict(options: argparse.Namespace) -> int:
         for i, answer in enumerate(answers):
             print(f"{i}  {_answer_text(answer)}")
     return 0
+
+
+def _note(text: str) -> None:
+    print(f"pathways: note: {text}", file=sys.stderr)
 
 
 def _classes(probabilities: list[float], labels: Any, top: int) -> dict[str, Any]:

@@ -17,17 +17,17 @@ from statistics import mean, stdev
 from typing import Any
 
 from matplotlib.figure import Figure
-from scipy.stats import t
+from scipy.stats import t as student
 
 from pathways.canvas import render, styled
 from pathways.errors import ConfigError
 from pathways.files import write_atomically
-from pathways.palette import CHAMPION, CONTROLS
+from pathways.report.figures import side_colours
+from pathways.summary import CHAMPIONS
 from pathways.system import System
 
 from .runner import stored_config
 
-CHAMPIONS = "champions"
 PAIRED = (
     "run", "side", "accuracy", "champions minus it", "95 % interval", "parameters", "champions' share", "CPU-seconds",
 )
@@ -97,7 +97,7 @@ def paired_table(summaries: Sequence[Mapping[str, Any]]) -> str:
             gaps = [100 * (task["test"] - task["controls"][name]) for task in tasks if name in task["controls"]]
             error = stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else 0.0
             gap = f"{mean(gaps):+.2f} ± {error:.2f}" if gaps else "–"
-            reach = error * float(t.ppf(0.975, len(gaps) - 1)) if len(gaps) > 1 else 0.0
+            reach = error * float(student.ppf(0.975, len(gaps) - 1)) if len(gaps) > 1 else 0.0
             interval = f"{mean(gaps) - reach:+.2f} to {mean(gaps) + reach:+.2f}" if len(gaps) > 1 else "–"
             share = f"{champions['parameters'] / side['parameters']:.0%}" if gaps else "–"
             numbers = [
@@ -110,8 +110,7 @@ def paired_table(summaries: Sequence[Mapping[str, Any]]) -> str:
 
 def curve_figure(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     """Accuracy over CPU-seconds a task, on a logarithmic axis, a line for each side."""
-    controls = [name for name in curves if name != CHAMPIONS]
-    colours = {CHAMPIONS: CHAMPION} | {name: CONTROLS[i % len(CONTROLS)] for i, name in enumerate(controls)}
+    colours = side_colours(list(curves))
     with styled():
         figure = Figure(figsize=(7.2, 4.2), layout="constrained")
         axes = figure.add_subplot()

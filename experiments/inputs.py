@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from pathways.columns import Columns
 from pathways.data.csv_table import read_table
-from pathways.data.encode import encode_like
+from pathways.data.encode import encode_new
 from pathways.errors import DataError
 from pathways.modules import Image, Masked, Port, Value
 
@@ -23,7 +22,11 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def read_inputs(
-    files: Sequence[Path], record: Any, invert: bool = False, white: float | None = None
+    files: Sequence[Path],
+    record: Any,
+    invert: bool = False,
+    white: float | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Value]:
     """The samples in `files`, in order, as stored values of the task's inputs.
 
@@ -33,6 +36,7 @@ def read_inputs(
         record: the task's record: its ports and transforms.
         invert: whether images are dark on light where the task's are light on dark.
         white: the stored value of white; by default the value that the task's transform maps to 1.
+        note: called with what a user should know of the samples, such as categories that training did not have.
 
     Raises:
         DataError: a file that cannot be read or does not fit the task; it is named.
@@ -46,9 +50,9 @@ def read_inputs(
     if ending == ".csv":
         columns = record.columns.get(name)
         if columns is not None and _has_header(files[0], columns):
-            values, notes = encode_like(read_table(files[0], columns.delimiter), columns)
-            for note in notes:
-                print(f"pathways: note: {note}", file=sys.stderr)
+            values, notes = encode_new(read_table(files[0], columns.delimiter), columns)
+            for each in notes:
+                note(each)
             return {name: values}
         return {name: _csv(files[0], port)}
     if not isinstance(port, Image):

@@ -17,7 +17,7 @@ from pathways.task import Task
 from pathways.text import bytes_text, seconds_text
 
 from .config import Config, Root
-from .runner import make_root
+from .runner import in_order, make_root
 
 LEDGER_BYTES = 8_000  # of one candidate's record: path, hyperparameters, measures and curve as JSON
 
@@ -36,7 +36,7 @@ def plan(config: Config, groups: Sequence[Sequence[Task]]) -> dict[str, Any]:
         `sides`: by name, `candidates`, `steps` and `seconds` (`None` where no root says what a path costs);
         `candidates, steps, seconds, workers`; `disk` in bytes once finished, `disk_peak` while a task is learned.
     """
-    tasks = [task for group in groups for task in group]
+    tasks = in_order(groups)
     models = _models(config, tasks)
     rate = measured_rate()
     alone = [[model] for model in models]
@@ -142,8 +142,8 @@ def _side(
     learned = 0
     result: dict[str, Any] = {"candidates": 0, "steps": 0, "seconds": 0.0}
     for models in searches:
-        # An untrained root is probed while there is no champion.
-        scratch = isinstance(config.root, Root) and not learned
+        # An untrained root is probed while there is no champion, or always where the strategy says so.
+        scratch = isinstance(config.root, Root) and (not learned or getattr(strategy, "scratch", False))
         probes, tried = _searches(strategy, learned, scratch)
         changes = dict(getattr(strategy, "scratch_training" if scratch else "probe_training", {}))
         done = [(probes, changes.get("steps", steps), changes.get("batch", batch)), (tried, steps, batch)]

@@ -54,7 +54,12 @@ def load_groups(config: Config, file: str, folder: FilePath | None = None) -> li
 
 def load_tasks(config: Config, file: str, folder: FilePath | None = None) -> list[Task]:
     """The tasks of `load_groups`, one after another."""
-    return [task for group in load_groups(config, file, folder) for task in group]
+    return in_order(load_groups(config, file, folder))
+
+
+def in_order(groups: Iterable[Iterable[Task]]) -> list[Task]:
+    """The tasks of all groups, one after another."""
+    return [task for group in groups for task in group]
 
 
 def with_fingerprints(config: Config, tasks: Iterable[Task], file: str) -> Config:
@@ -181,9 +186,9 @@ def carry_out(system: System, config: Config, groups: Sequence[Sequence[Task]], 
         progress: called with an `Event` after each result.
     """
     system.training = config.training
-    forgotten = system.ledger.forgotten(task.name for group in groups for task in group)
+    forgotten = system.ledger.forgotten(task.name for task in in_order(groups))
     groups = [[task for task in group if task.name not in forgotten] for group in groups]
-    tasks = [task for group in groups for task in group]
+    tasks = in_order(groups)
     system.attach(task for task in tasks if task.name in system.records)
     with resolve(ENGINES, config.engine.kind, "`engine.kind`")(workers=config.engine.workers) as engine:
         for group in groups:

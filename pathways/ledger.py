@@ -287,14 +287,14 @@ class Ledger:
             return leases.held_by_others(connection, except_by)
 
     def forgotten(self, tasks: Iterable[str]) -> set[str]:
-        """Which of the tasks were forgotten on request and not learned since."""
+        """Which of the tasks were forgotten on request and are not to be learned again."""
         keys = {_forgotten(task): task for task in tasks}
         with self._transaction() as connection:
             query = select(meta.c.key).where(meta.c.key.startswith(_FORGOTTEN, autoescape=True))
             return {keys[key] for key in connection.execute(query).scalars() if key in keys}
 
-    def relearned(self, tasks: Iterable[str]) -> None:
-        """Note that tasks are learned, whether they were forgotten before or not."""
+    def remember(self, tasks: Iterable[str]) -> None:
+        """Note that tasks are to be learned, whether they were forgotten before or not."""
         with self._transaction(write=True) as connection:
             connection.execute(delete(meta).where(meta.c.key.in_([_forgotten(task) for task in tasks])))
 

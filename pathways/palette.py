@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # CARTO's "Safe" qualitative palette (after Tol 2012), its grey replaced by Okabe and Ito's orange,
 # ordered so that neighbours differ in lightness too.
 TASKS = (
@@ -27,6 +29,7 @@ PAPER = "#ffffff"
 # Sides of a comparison, the same colour in every chart.
 CHAMPION = "#0b6e99"
 CONTROLS = ("#d98a1f", "#8a8f98", "#7a5195", "#5a9367", "#b5526b")
+_USUAL = {"head-only": CONTROLS[0], "fine-tune-all": CONTROLS[1], "independent": CONTROLS[2]}
 
 
 def task_colour(index: int) -> str:
@@ -36,6 +39,18 @@ def task_colour(index: int) -> str:
     True
     """
     return TASKS[index % len(TASKS)]
+
+
+def control_colours(controls: Sequence[str]) -> dict[str, str]:
+    """A colour for each control: the usual ones always have theirs, others take what is left; they repeat after five.
+
+    >>> control_colours(["independent", "joint"]) == {"independent": CONTROLS[2], "joint": CONTROLS[0]}
+    True
+    """
+    taken = {name: _USUAL[name] for name in controls if name in _USUAL}
+    free = [colour for colour in CONTROLS if colour not in taken.values()] or list(CONTROLS)
+    others = [name for name in controls if name not in taken]
+    return {**taken, **{name: free[i % len(free)] for i, name in enumerate(others)}}
 
 
 def tint(colour: str, strength: float) -> str:

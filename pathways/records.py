@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pathways.modules import BUILT_IN, Draft, Families, Port, Vector, content_hash
 from pathways.modules.spec import thaw
@@ -17,6 +17,13 @@ from .fields import Fields, difference, plain_number
 from .path import Path
 from .strategy import Champion, Strategy
 from .task import Affine, Classes, Target, Task, Values
+
+
+class _Plain(Protocol):
+    def to_json(self) -> dict[str, Any]: ...
+
+
+T = TypeVar("T", bound=_Plain)
 
 FORMAT = 1
 """The version of both files; raised when their keys change."""
@@ -55,7 +62,7 @@ class SystemRecord:
         fields = Fields(file, data)
         _check_format(fields)
         root = None if fields.null("root") else fields.parsed("root", lambda path: _path(path, families))
-        training = fields.parsed("training", _training)
+        training = fields.parsed("training", _one(Training.from_json))
         record = cls(fields.text("run"), fields.integer("seed"), fields.mapping("numerics"), root, training)
         fields.done()
         return record
@@ -152,19 +159,19 @@ class TaskRecord:
         _check_format(fields)
         champion = Champion(
             fields.text("task"), fields.parsed("path", lambda path: _path(path, families)),
-            fields.parsed("training", _training), _measures(fields.inside("measures")),
+            fields.parsed("training", _one(Training.from_json)), _measures(fields.inside("measures")),
             fields.text("candidate"), fields.texts("parents"), fields.mapping("extra"),
         )
         metric, strategy = fields.inside("metric"), fields.inside("strategy")
         record = cls(
             champion, fields.integer("index"), _target(fields.inside("target")),
-            fields.parsed("transform", _affines), metric.text("name"), metric.boolean("higher_is_better"),
-            fields.text("source"), fields.text("data"),
+            fields.parsed("transform", _named(Affine.from_json)),
+            metric.text("name"), metric.boolean("higher_is_better"), fields.text("source"), fields.text("data"),
             None if fields.null("test_data") else fields.text("test_data"),
             None if fields.null("test") else fields.number("test"),
             fields.integer("new_parameters"), fields.text("probe"),
             strategy.text("name"), strategy.mapping("settings"),
-            fields.parsed("columns", _columns) if fields.has("columns") else {},
+            fields.parsed("columns", _named(Columns.from_json)) if fields.has("columns") else {},
         )
         for part in (fields, metric, strategy):
             part.done()
@@ -207,28 +214,26 @@ def _path(data: dict[str, Any], families: Families) -> Path:
     return path
 
 
-def _training(data: dict[str, Any]) -> Training:
-    training = Training.from_json(data)
-    _same(data, training.to_json())
-    return training
+def _one(read: Callable[[Any], T]) -> Callable[[Any], T]:
+    """A parser that refuses what `read` lets pass: data that it would not have written so."""
+
+    def parse(data: Any) -> T:
+        value = read(data)
+        _same(data, value.to_json())
+        return value
+
+    return parse
 
 
-def _affines(data: dict[str, Any]) -> dict[str, Affine]:
-    affines = {name: Affine.from_json(affine) for name, affine in data.items()}
-    _same(data, {name: affine.to_json() for name, affine in affines.items()})
-    return affines
+def _named(read: Callable[[Any], T]) -> Callable[[dict[str, Any]], dict[str, T]]:
+    """The same for a mapping of names to what `read` reads."""
 
+    def parse(data: dict[str, Any]) -> dict[str, T]:
+        values = {name: read(each) for name, each in data.items()}
+        _same(data, {name: value.to_json() for name, value in values.items()})
+        return values
 
-def _columns(data: dict[str, Any]) -> dict[str, Columns]:
-    columns = {name: Columns.from_json(each) for name, each in data.items()}
-    _same(data, {name: each.to_json() for name, each in columns.items()})
-    return columns
-
-
-def _affine(data: dict[str, Any]) -> Affine:
-    affine = Affine.from_json(data)
-    _same(data, affine.to_json())
-    return affine
+    return parse
 
 
 def _plain_affine(affine: Affine) -> dict[str, Any]:
@@ -252,7 +257,7 @@ def _measures(fields: Fields) -> Measures:
 
 def _target(fields: Fields) -> Target:
     kind, n, names = fields.text("kind"), fields.integer("n"), fields.texts("names")
-    restore = fields.parsed("restore", _affine) if fields.has("restore") else None
+    restore = fields.parsed("restore", _one(Affine.from_json)) if fields.has("restore") else None
     fields.done()
     if kind not in ("classes", "values"):
         fields.wrong("kind", "'classes' or 'values'", kind)

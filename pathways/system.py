@@ -234,9 +234,9 @@ class System:
         refuse_known(self, tasks)
         names = [t.name for t in tasks]
         with self.leased(names):
+            self.ledger.remember(names)
             for _, winner in self.search([tasks], strategy, engine, progress, leases=names):
                 freeze(self, tasks, strategy, winner)
-            self.ledger.relearned(names)
             self.collect()
         learned = [self.records[t.name].champion for t in tasks]
         return learned[0] if isinstance(task, Task) else learned

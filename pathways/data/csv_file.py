@@ -9,13 +9,14 @@ from typing import cast
 
 import torch
 
+from pathways.columns import Columns
 from pathways.errors import DataError
 from pathways.modules import Port, Vector
 from pathways.task import Split, Target, Task, Values
 
 from .arrays import class_targets, standardise, value_targets
 from .csv_table import Table, is_missing, numbers_of, read_table
-from .encode import Encoding, encode, encoding_of
+from .encode import columns_of, encode, transform_of, with_means
 from .folder import find_file
 from .split import ordered, split_indices, without_leaks
 
@@ -35,8 +36,6 @@ class _Options:
     targets: tuple[str, ...]
     values: bool
     split: str | None
-    missing: str
-    delimiter: str
     seed: int
     validation: float
     test: float
@@ -106,14 +105,14 @@ def csv(
             f"`target` of several columns must hold numbers, found {list(targets)}: name one column."
         )
     inputs = [column for column in table.header if column not in special]
-    options = _Options(targets, values, split, missing, delimiter, seed, validation, test, allow_duplicates)
+    options = _Options(targets, values, split, seed, validation, test, allow_duplicates)
     rows = _rows_of_tasks(table, name, task_by)
     _check_missing(table, [*targets, *(inputs if missing == "error" else [])], missing)
     numeric = {column for column in inputs if column not in categorical and table.is_numeric(column)}
     indices = {task: _split_rows(table, task, places, inputs, options) for task, places in rows.items()}
     train = [place for parts in indices.values() for place in parts["train"]]
-    encoding = encoding_of(table, inputs, numeric, train)
-    return [_task(table, task, parts, encoding, options) for task, parts in indices.items()]
+    columns = Columns(columns_of(table, inputs, numeric, train), missing == "mean", delimiter)
+    return [_task(table, task, parts, columns, options) for task, parts in indices.items()]
 
 
 def _rows_of_tasks(table: Table, name: str, task_by: str | None) -> dict[str, list[int]]:
@@ -181,13 +180,13 @@ def _fixed_splits(table: Table, task: str, places: list[int], split: str | None)
 
 
 def _task(
-    table: Table, task: str, indices: Mapping[str, list[int]], encoding: Encoding, options: _Options
+    table: Table, task: str, indices: Mapping[str, list[int]], columns: Columns, options: _Options
 ) -> Task:
-    ports: dict[str, Port] = {"features": Vector(encoding.width)}
-    means = encoding.means(table, indices["train"])
+    ports: dict[str, Port] = {"features": Vector(columns.width)}
+    columns = with_means(columns, table, indices["train"])
     targets, target = _targets(table, task, indices, options)
     splits = {
-        which: Split({"features": encode(table, places, encoding, means)}, targets[which])
+        which: Split({"features": encode(table, places, columns)}, targets[which])
         for which, places in indices.items()
     }
     note = ""
@@ -200,9 +199,9 @@ def _task(
     train = cast(torch.Tensor, splits["train"].inputs["features"])
     return Task(
         task, ports, target, ordered(splits),
-        transform={"features": encoding.transform(train)},
+        transform={"features": transform_of(columns, train)},
         source=f"{table.path.name}{note}", allow_duplicates=options.allow_duplicates,
-        columns={"features": encoding.of_task(means, options.missing == "mean", options.delimiter)},
+        columns={"features": columns},
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from pathways.canvas import literal, styled
-from pathways.palette import CHAMPION, CONTROLS, FAINT, INK, MUTED, PAPER, task_colour
+from pathways.palette import CHAMPION, FAINT, INK, MUTED, PAPER, control_colours, task_colour
 from pathways.summary import CHAMPIONS
 from pathways.text import PERCENT, short_count, short_names
 
@@ -20,8 +20,7 @@ _HEAT = LinearSegmentedColormap.from_list("heat", ["#f3f6f9", "#9fc4d8", "#2f7fa
 
 def side_colours(sides: Sequence[str]) -> dict[str, str]:
     """One colour for each side of the comparison, the same in every chart."""
-    controls = [side for side in sides if side != CHAMPIONS]
-    return {CHAMPIONS: CHAMPION} | {side: CONTROLS[i % len(CONTROLS)] for i, side in enumerate(controls)}
+    return {CHAMPIONS: CHAMPION} | control_colours([side for side in sides if side != CHAMPIONS])
 
 
 def task_chart(summary: Mapping[str, Any]) -> Figure:

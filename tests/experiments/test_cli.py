@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers_cli import finished, written
 from PIL import Image
 
 from pathways.experiments.cli import main
@@ -27,16 +28,12 @@ HEAVY = ("torch", "matplotlib", "sqlalchemy", "numpy", "yaml", "networkx")
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    file = tmp_path_factory.mktemp("config") / "small.yaml"
-    file.write_text(CONFIG)
-    return file
+    return written(tmp_path_factory, CONFIG)
 
 
 @pytest.fixture(scope="module")
 def run(config, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "small"
-    assert main(["run", str(config), "--out", str(out), "--quiet"]) == 0
-    return out
+    return finished(tmp_path_factory, config)
 
 
 def said(capsys, *arguments, status=0):

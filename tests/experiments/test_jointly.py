@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from helpers_cli import finished, written
 
 from pathways import System
 from pathways.errors import ConfigError
@@ -28,16 +29,12 @@ controls: [independent]
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    file = tmp_path_factory.mktemp("config") / "pool.yaml"
-    file.write_text(CONFIG)
-    return file
+    return written(tmp_path_factory, CONFIG)
 
 
 @pytest.fixture(scope="module")
 def run(config, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "pool"
-    assert main(["run", str(config), "--out", str(out), "--quiet"]) == 0
-    return out
+    return finished(tmp_path_factory, config)
 
 
 def test_a_source_says_whether_its_tasks_are_learned_jointly(config):

@@ -220,7 +220,7 @@ def test_what_was_forgotten_is_known_until_it_is_learned_again(ledger: Ledger) -
     ledger.forget("a")
     ledger.forget(long)
     assert ledger.forgotten(["a", "b", long]) == {"a", long}
-    ledger.relearned(["a", "b"])
+    ledger.remember(["a", "b"])
     assert ledger.forgotten(["a", "b", long]) == {long}
 
 
