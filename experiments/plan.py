@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from pathways.candidate import Training
 from pathways.create import install_root
 from pathways.evolve.paths import with_head
 from pathways.modules import BUILT_IN
@@ -134,7 +135,8 @@ def _side(
     strategy: Any, config: Config, searches: Sequence[Sequence[Mapping[str, Any]]], rate: float
 ) -> dict[str, Any]:
     """What one side takes: `searches` are the models of the tasks that each search learns."""
-    training = getattr(strategy, "training", None) or config.training
+    own = getattr(strategy, "training", None)  # PathNet has a method of that name
+    training = own if isinstance(own, Training) else config.training
     steps = getattr(strategy, "steps", None)
     steps = training.steps if steps is None else steps
     batch = getattr(strategy, "batch", training.batch)

@@ -107,6 +107,15 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(config, tmp_path, capsy
     assert not out.exists()
 
 
+def test_a_dry_run_of_pathnet_counts_its_tournaments(config, capsys):
+    pathnet = "strategy={pathnet: {preset: pathnet-2017-text, generations: 7}}"
+    more = ["--set", pathnet, "--set", "root=null", "--set", "controls=[random-path]"]
+    expected = json.loads(said(capsys, "run", config, "--dry-run", "--json", *more))
+    assert expected["sides"]["pathnet"]["candidates"] == 2 * 7 * 2, "two tasks, seven tournaments of two"
+    assert expected["sides"]["pathnet"]["steps"] == 2 * 7 * 2 * 50
+    assert expected["seconds"] is None, "there is no root to say what a path costs"
+
+
 def test_a_dry_run_is_an_upper_bound(config, run, capsys):
     expected = json.loads(said(capsys, "run", config, "--dry-run", "--json"))
     done = json.loads(said(capsys, "show", run, "--json"))
