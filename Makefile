@@ -1,4 +1,4 @@
-# `make quickstart`: install and run the main job. `make test`: lint, types, all tests.
+# `make quickstart`: install and run the main job. `make test`: lint, types, all tests. `make bench`: benchmarks.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 JOBS ?= 2
 
-.PHONY: quickstart test lint types install dev root clean
+.PHONY: quickstart test bench lint types install dev root clean
 
 quickstart: install
 	$(BIN)/pathways run experiments/quickstart.yaml --out runs/quickstart
@@ -18,6 +18,10 @@ dev: $(VENV)/installed-dev
 
 test: lint types
 	$(BIN)/python -m pytest -n $(JOBS)
+
+# Both sides of every benchmark in turns; a line says the ratio and what it is to reach.
+bench: install
+	$(BIN)/python -m pathways.experiments.benchmarks all
 
 lint: dev
 	$(BIN)/ruff check .
