@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .checks import flag, whole
 from .context import Context
 from .flops import product, rows
 from .module import Module, PortError, activation_named, initialise_layer, one_port
 from .ports import Image, Port, Tokens, Value, Vector, like, split
+from .stacked import Stack, affine, layer_norm
 
 
 class Adapter(Module):
@@ -69,6 +70,7 @@ class Adapter(Module):
             self.up = nn.Linear(dim, port.dim)
             self._flops = 2 * product(rows(port), port.dim, dim)
         self.output = port
+        self.stacks = () if image else ("cpu", "cuda")
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw `down`; set `up` to zero."""
@@ -82,6 +84,15 @@ class Adapter(Module):
         (value,) = inputs
         x, _ = split(value)
         return like(value, x + self.up(self.activation(self.down(self.norm(x)))))
+
+    def stacked(self, stack: Stack, *inputs: Tensor) -> Tensor:
+        """Map (K, B, ..., d) to (K, S, B, ..., d): vectors and tokens."""
+        (x,) = inputs
+        k, s = stack.candidates, stack.slots
+        each = stack.each()
+        normed = layer_norm(stack, "norm", x) if isinstance(self.norm, nn.LayerNorm) else x[:, None]
+        inner = self.activation(affine(each, "down", normed.expand(k, s, *x.shape[1:]).flatten(0, 1)))
+        return x[:, None] + affine(each, "up", inner[:, 0])[:, 0].unflatten(0, (k, s))
 
     def flops(self) -> int:
         """The two products."""

@@ -11,6 +11,7 @@ from .checks import choice, flag, whole
 from .context import Context
 from .module import Module, PortError, activation_named, one_port
 from .ports import Image, Port
+from .stacked import Stack
 
 NORMS = ("none", "batch", "group", "layer")
 
@@ -49,6 +50,7 @@ class Conv(Module):
         "LeCun et al. 1998, Gradient-based learning; skip: He et al. 2016 (1512.03385), section 3.2; "
         "norms: Ioffe and Szegedy 2015 (1502.03167), Wu and He 2018 (1803.08494)"
     )
+    stacks = ("cuda",)  # grouped convolutions gain nothing on a CPU: 0.8 to 1.5 of one by one
 
     def __init__(
         self, ports: tuple[Port, ...], *, channels: int, kernel: int = 3, stride: int = 1, norm: str = "none",
@@ -86,11 +88,45 @@ class Conv(Module):
         y = self._normalised(self.conv(x))
         if self.residual:
             y = y + (x if self.skip is None else self.skip(x))
+        return self._activated(y)
+
+    def stacked(self, stack: Stack, *inputs: Tensor) -> Tensor:
+        """Map (K, B, channels, height, width) to (K, S, B, ...) by grouped convolutions."""
+        (x,) = inputs
+        k, s = stack.candidates, stack.slots
+        y = self._stacked_norm(stack, _grouped(stack, "conv", x, self.conv))
+        if self.residual:
+            y = y + (x[:, None] if self.skip is None else _grouped(stack, "skip", x, self.skip))
+        return self._activated(y.expand(k, s, *y.shape[2:]).flatten(0, 2)).unflatten(0, (k, s, -1))
+
+    def _activated(self, y: Tensor) -> Tensor:
         if self.pool == 1:
             return self.activation(y)
         if self._pool_first:
             return self.activation(F.max_pool2d(y, self.pool, ceil_mode=self.ceil))
         return F.max_pool2d(self.activation(y), self.pool, ceil_mode=self.ceil)
+
+    def _stacked_norm(self, stack: Stack, y: Tensor) -> Tensor:
+        """The norm of (K, S, B, channels, height, width), each module with its own gain and shift."""
+        if self.norm is None:
+            return y
+        k, s, b, c = y.shape[:4]
+        if isinstance(self.norm, nn.GroupNorm):
+            normed = F.group_norm(y.flatten(0, 2), self.norm.num_groups, eps=self.norm.eps).view_as(y)
+            gain, shift = (stack[f"norm.{name}"].view(k, s, 1, c, 1, 1) for name in ("weight", "bias"))
+            return normed * gain + shift
+        # Batch norm: every module's channels are channels of one.
+        assert isinstance(self.norm, nn.BatchNorm2d)
+        wide = y.permute(2, 0, 1, 3, 4, 5).flatten(1, 3)
+        mean, variance, weight, bias = (
+            stack[f"norm.{name}"].flatten() for name in ("running_mean", "running_var", "weight", "bias")
+        )
+        training = self.training and b * wide.shape[2] * wide.shape[3] > 1
+        if training:
+            stack["norm.num_batches_tracked"].add_(1)
+        momentum = self.norm.momentum or 0.0
+        normed = F.batch_norm(wide, mean, variance, weight, bias, training, momentum, self.norm.eps)
+        return normed.unflatten(1, (k, s, c)).permute(1, 2, 0, 3, 4, 5)
 
     def _normalised(self, y: Tensor) -> Tensor:
         norm = self.norm
@@ -103,6 +139,19 @@ class Conv(Module):
     def flops(self) -> int:
         """The convolution and the projection of the skip."""
         return self._flops
+
+
+def _grouped(stack: Stack, layer: str, x: Tensor, conv: nn.Module) -> Tensor:
+    """The convolutions of all modules as one: (K or 1, B, channels, ...) to (K, S, B, channels, ...)."""
+    assert isinstance(conv, nn.Conv2d)
+    weight, bias = stack[f"{layer}.weight"], stack.tensors.get(f"{layer}.bias")
+    k, s = weight.shape[:2]
+    wide = x.transpose(0, 1).flatten(1, 2)
+    y = F.conv2d(
+        wide, weight.flatten(0, 2), None if bias is None else bias.flatten(), conv.stride, conv.padding,
+        groups=x.shape[0],
+    )
+    return y.unflatten(1, (k, s, -1)).permute(1, 2, 0, 3, 4, 5)
 
 
 def _norm(norm: str, channels: int, groups: int, pixels: int) -> nn.Module | None:

@@ -30,6 +30,7 @@ class Flatten(Module):
     """
 
     family = "flatten"
+    stacks = ("cpu", "cuda")
 
     def __init__(self, ports: tuple[Port, ...]) -> None:
         super().__init__()
@@ -61,6 +62,7 @@ class Pool(Module):
     """
 
     family = "pool"
+    stacks = ("cpu", "cuda")
 
     def __init__(self, ports: tuple[Port, ...], *, over: str = "mean") -> None:
         super().__init__()
@@ -101,6 +103,7 @@ class Concat(Module):
     """
 
     family = "concat"
+    stacks = ("cpu", "cuda")
 
     def __init__(self, ports: tuple[Port, ...], *, axis: str = "features") -> None:
         super().__init__()
@@ -178,6 +181,7 @@ class Slice(Module):
     """
 
     family = "slice"
+    stacks = ("cpu", "cuda")
 
     def __init__(
         self, ports: tuple[Port, ...], *, start: int = 0, stop: int | None = None, axis: str = "features"
@@ -216,6 +220,7 @@ class Detach(Module):
     """
 
     family = "detach"
+    stacks = ("cpu", "cuda")
 
     def __init__(self, ports: tuple[Port, ...]) -> None:
         super().__init__()
@@ -245,6 +250,7 @@ class ScaleGradient(Module):
     """
 
     family = "scale_gradient"
+    stacks = ("cpu", "cuda")
 
     def __init__(self, ports: tuple[Port, ...], *, factor: float) -> None:
         super().__init__()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from .checks import flag, whole
 from .context import Context
 from .flops import product, rows
 from .module import Module, activation_named, one_port
 from .ports import Port, Tokens, Value, Vector, like, split
+from .stacked import Stack, affine
 
 
 class Linear(Module):
@@ -34,6 +35,7 @@ class Linear(Module):
 
     family = "linear"
     reference = "Rumelhart, Hinton and Williams 1986, Learning representations by back-propagating errors"
+    stacks = ("cpu", "cuda")
 
     def __init__(
         self, ports: tuple[Port, ...], *, dim: int, activation: str = "none", bias: bool = True
@@ -41,7 +43,7 @@ class Linear(Module):
         super().__init__()
         port = one_port(self.family, ports, Vector, Tokens)
         whole("dim", dim)
-        self.activation = activation_named(activation)
+        self.activation, self._relu = activation_named(activation), activation == "relu"
         self.linear = nn.Linear(port.dim, dim, bias=flag("bias", bias))
         self.output = Tokens(port.length, dim) if isinstance(port, Tokens) else Vector(dim)
         self._flops = product(rows(port), port.dim, dim)
@@ -51,6 +53,12 @@ class Linear(Module):
         (value,) = inputs
         x, _ = split(value)
         return like(value, self.activation(self.linear(x)))
+
+    def stacked(self, stack: Stack, *inputs: Tensor) -> Tensor:
+        """Map (K, B, ..., d) to (K, S, B, ..., dim)."""
+        if self._relu:
+            return affine(stack, "linear", inputs[0], "relu")
+        return self.activation(affine(stack, "linear", inputs[0]))
 
     def flops(self) -> int:
         """One matrix product, for each token."""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from .context import Context
 from .ports import Port, Value
+from .stacked import Stack
 
 
 class PortError(ValueError):
@@ -33,6 +34,8 @@ class Module(nn.Module):
         reference: the source of the mechanism (paper, section).
         output: the port of what `forward` returns.
         head: whether the module ends a path, so that evolution never puts anything behind it.
+        stacks: the kinds of device (`cpu`, `cuda`) on which many modules of one spec train faster as one, through
+            `stacked`; empty where the family has no such form.
     """
 
     family: ClassVar[str] = ""
@@ -41,10 +44,28 @@ class Module(nn.Module):
     head: ClassVar[bool] = False
 
     output: Port
+    stacks: tuple[str, ...] = ()
 
     def forward(self, *inputs: Any, context: Context) -> Any:
         """Map one value for each input port, each with a batch axis, to a value of port `output`."""
         raise TypeError(f"{type(self).__name__} is abstract: call a module family, such as `linear`.")
+
+    def stacked(self, stack: Stack, *inputs: Tensor) -> Tensor:
+        """What `forward` does, for K candidates with S modules each at once; this module only says what they are.
+
+        This one serves families without weights, whose modules treat each sample alone: candidates are folded into
+        the batch.
+
+        Args:
+            stack: the weights of all, (K, S, ...) each.
+            inputs: (K, B, ...) each, or (1, B, ...) where all candidates read the same.
+
+        Returns:
+            (K, S, B, ...), or (1, 1, B, ...) of a family without weights where all read the same.
+        """
+        k = max(len(value) for value in inputs)
+        folded = [value.expand(k, *value.shape[1:]).flatten(0, 1) for value in inputs]
+        return self(*folded, context=Context()).unflatten(0, (k, -1))[:, None]
 
     def initialise(self, generator: torch.Generator) -> None:
         """Set all parameters and buffers, drawing only from `generator`."""

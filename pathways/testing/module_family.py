@@ -30,6 +30,8 @@ from pathways.modules.build import part_ports
 from pathways.modules.flops import NOMINAL_LENGTH
 from pathways.modules.ports import example, split
 
+from .stacked import assert_stack_is_its_modules
+
 
 @dataclass(frozen=True)
 class Unknown(Port):
@@ -54,7 +56,8 @@ class ModuleFamilySuite:
         refused: input ports that must raise `PortError`; by default `ports` and one more, of an unknown kind.
         draws: whether its initial weights depend on the seed; false where all of them start as constants.
         flop_share: how far `facts(...).flops` may stand above the products that torch counts, as a share.
-        tolerance: largest difference, absolute and relative, between one sample alone and in a batch.
+        tolerance: largest difference, absolute and relative, between one sample alone and in a batch, and between one
+            module alone and in a stack.
 
     Example:
         >>> from pathways.modules import Vector
@@ -199,6 +202,16 @@ class ModuleFamilySuite:
             alone = self.run(module, [_map(value, lambda tensor, i=i: tensor[i : i + 1]) for value in values])
             expected = split(together)[0][i : i + 1]
             assert torch.allclose(split(alone)[0], expected, atol=self.tolerance, rtol=self.tolerance)
+
+    def test_a_stack_gives_what_its_modules_give(self) -> None:
+        """Where the family has a stacked form: outputs, gradients and buffers are those of each module alone."""
+        shell = self.built(seed=None).train()
+        if not shell.stacks or any(port.variable for port in self.ports):  # masks do not stack
+            return
+        modules = [[self.trained(seed=10 * k + s).train() for s in range(2)] for k in range(3)]
+        for count in (1, 3):
+            values = [split(value)[0].unflatten(0, (count, 4)) for value in self.values(batch=4 * count)]
+            assert_stack_is_its_modules(shell, modules, values, self.tolerance)
 
     def test_padding_does_not_matter(self) -> None:
         """What stands in padded places changes nothing at real ones."""

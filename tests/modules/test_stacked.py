@@ -1,0 +1,98 @@
+"""The affine map of a stack: its values, its gradients, and the step of gradient descent that it takes itself."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from pathways.modules import Stack
+from pathways.modules.stacked import affine
+
+
+def draw(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed + sum(shape)), dtype=dtype)
+
+
+def stack_of(k, s, o, d, **options):
+    return Stack({"linear.weight": draw(k, s, o, d), "linear.bias": draw(k, s, o)}, **options)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    k=st.integers(1, 5), s=st.integers(1, 3), o=st.integers(1, 7), d=st.integers(1, 9), b=st.integers(1, 6),
+    shared=st.booleans(), relu=st.booleans(), seed=st.integers(0, 99),
+)
+def test_a_fused_step_is_gradient_descent(k, s, o, d, b, shared, relu, seed):
+    x = draw(1 if shared else k, b, d, seed=seed).requires_grad_()
+    rate = torch.rand(k, s, 1, 1, generator=torch.Generator().manual_seed(seed))
+    plain, fused = stack_of(k, s, o, d), stack_of(k, s, o, d, rates={"linear.weight": rate})
+    for tensor in plain.tensors.values():
+        tensor.requires_grad_()
+    activation = "relu" if relu else "none"
+    pull = draw(k, s, b, o, seed=seed)
+    (affine(plain, "linear", x, activation) * pull).sum().backward()
+    wanted_x, x.grad = x.grad, None
+    (affine(fused, "linear", x, activation) * pull).sum().backward()
+    assert torch.allclose(x.grad, wanted_x, atol=1e-5, rtol=1e-4)
+    for name, ones in (("linear.weight", 4), ("linear.bias", 3)):
+        step = rate.reshape(k, s, *[1] * (ones - 2)) * plain[name].grad
+        assert torch.allclose(fused[name], plain[name].detach() - step, atol=1e-5, rtol=1e-4)
+
+
+def test_one_rate_for_all_is_that_rate_for_each():
+    x, pull = draw(1, 4, 5), draw(3, 2, 4, 6)
+    one, each = (stack_of(3, 2, 6, 5, rates={"linear.weight": r}) for r in (0.5, torch.full((3, 2, 1, 1), 0.5)))
+    for stack in (one, each):
+        (affine(stack, "linear", x, "relu") * pull).sum().backward()
+    assert torch.allclose(one["linear.weight"], each["linear.weight"], atol=1e-6)
+
+
+def test_gradients_are_right_to_second_digits_in_double():
+    stack = {"linear.weight": draw(2, 2, 3, 4, dtype=torch.double), "linear.bias": draw(2, 2, 3, dtype=torch.double)}
+    x = draw(2, 5, 4, dtype=torch.double)
+    def run(x, w, b):
+        return affine(Stack({"linear.weight": w, "linear.bias": b}), "linear", x, "relu")
+    assert torch.autograd.gradcheck(run, [t.requires_grad_() for t in (x, *stack.values())])
+
+
+def test_inner_axes_of_tokens_stay():
+    stack = stack_of(3, 2, 6, 5)
+    x = draw(3, 4, 7, 5)
+    found = affine(stack, "linear", x)
+    assert found.shape == (3, 2, 4, 7, 6)
+    wanted = F.linear(x[1], stack["linear.weight"][1, 0], stack["linear.bias"][1, 0])
+    assert torch.allclose(found[1, 0], wanted, atol=1e-5)
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("s", "o", "d"), [(3, 20, 784), (1, 10, 784), (1, 10, 64), (3, 20, 20), (1, 47, 392)])
+@pytest.mark.parametrize("b", [16, 128])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_candidate_does_not_see_who_else_is_in_its_stack(shared, b, s, o, d):
+    """Equal to the bit at one thread: a result does not depend on which candidates were trained beside it."""
+    stack, pull = stack_of(9, s, o, d), draw(9, s, b, o)
+    x = draw(1 if shared else 9, b, d)
+    rate = torch.full((9, s, 1, 1), 0.01)
+    # A stack of one has a twin: with one candidate nothing would tell values that all share from values of its own.
+    def twins(t, k):
+        return torch.stack([t[k], t[k]])
+
+    alone = [Stack({n: twins(t, k) for n, t in stack.tensors.items()}, {"linear.weight": rate[:2]}) for k in range(9)]
+    stack.rates["linear.weight"] = rate
+    for step in range(3):
+        together = affine(stack, "linear", x, "relu")
+        (together * pull).sum().backward()
+        for k, pair in enumerate(alone):
+            y = affine(pair, "linear", x if shared else twins(x, k), "relu")
+            assert torch.equal(y[0], together[k]), f"step {step}"
+            (y * twins(pull, k)).sum().backward()
+            assert torch.equal(pair["linear.weight"][0], stack["linear.weight"][k])
