@@ -44,7 +44,7 @@ def serve(connection: Connection[Any, Any]) -> None:
                 elif kind == "task":
                     trainer.provide(payload)
                 else:
-                    answer = ("results", trainer.run(payload.candidates))
+                    answer = ("results", trainer.run(payload.candidates, payload.stacked, payload.slots))
             except Exception as error:
                 found = error if isinstance(error, PathwaysError) else traceback.format_exc(limit=8)
                 answer = ("error", found)

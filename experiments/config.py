@@ -77,18 +77,24 @@ class EngineConfig:
     Args:
         kind: a name of `tables.ENGINES`.
         workers: processes that train at the same time; 0 trains in the process of the run itself.
-        dispatch: candidates that are sent to a worker and committed at once; part of the run's identity.
+        dispatch: candidates that are sent to a worker and committed at once, of those that do not stack; part of the
+            run's identity.
+        stack: the most candidates that train as one program, 1 turns that off; `auto` takes what was fastest when
+            this machine was calibrated.
     """
 
     kind: str = "local"
     workers: int = 0
     dispatch: int = 1
+    stack: int | str = "auto"
 
     def __post_init__(self) -> None:
         resolve_name(ENGINES, self.kind, "`kind`")
         for name, low in (("workers", 0), ("dispatch", 1)):
             if getattr(self, name) < low:
                 raise ValueError(f"`{name}` must be at least {low}, found {getattr(self, name)}.")
+        if self.stack != "auto" and (type(self.stack) is not int or self.stack < 1):
+            raise ValueError(f"`stack` must be `auto` or a whole number of at least 1, found {self.stack!r}.")
 
 
 @dataclass(frozen=True)

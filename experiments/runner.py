@@ -14,6 +14,7 @@ from pathways.path import Path, Step
 from pathways.progress import Progress
 from pathways.system import System
 from pathways.task import Task
+from pathways.trainer.calibrate import stack_size
 
 from .config import Config, Root, config_from, resolved
 from .tables import ENGINES, resolve
@@ -122,7 +123,10 @@ def existing(out: FilePath, config: Config, families: Iterable[Any]) -> System |
             )
         return None
     there = resolved(config_from(stored_config(out), str(out / "config.yaml")))
-    for key, (before, now) in differences(there, resolved(config)).items():
+    here = resolved(config)
+    if here["engine"]["stack"] == "auto":  # was resolved when the run began
+        here["engine"]["stack"] = there["engine"]["stack"]
+    for key, (before, now) in differences(there, here).items():
         if key not in _FREE:
             raise ConfigError(
                 f"{out} holds a run of another configuration: `{key}` was {_brief(before)} and is {_brief(now)}: "
@@ -160,6 +164,7 @@ def differences(a: Any, b: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
 
 def make_system(out: FilePath, config: Config, tasks: Sequence[Task], families: Sequence[Any]) -> System:
     """A new system for a configuration, which it keeps as `config.yaml`, resolved."""
+    config = replace(config, engine=replace(config.engine, stack=stack_size(config.engine.stack)))
     system = System.create(
         out,
         seed=config.seed,
@@ -167,6 +172,7 @@ def make_system(out: FilePath, config: Config, tasks: Sequence[Task], families: 
         training=config.training,
         families=families,
         dispatch=config.engine.dispatch,
+        stack=config.engine.stack,
         config=resolved(config),
     )
     # The same data, but words that look like numbers are quoted, so that it reads back equal.

@@ -111,7 +111,7 @@ class _Affine(torch.autograd.Function):
         return y.transpose(2, 3)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, weight, *output = ctx.saved_tensors
         k, s, o, d = weight.shape
         g = grad.transpose(2, 3)

@@ -292,6 +292,8 @@ class Result:
         flops: of one sample's forward pass, summed over its paths.
         seconds, cpu_seconds: wall and processor time of training and measuring.
         blobs, optimizers: the blob of each draft, and of its optimizer state where that is kept.
+        stack: how many candidates were trained as one program with it, itself among them.
+        alone: why it was trained by itself, where stacks are on.
     """
 
     candidate: str
@@ -305,6 +307,8 @@ class Result:
     cpu_seconds: float = 0.0
     blobs: Mapping[str, str] = field(default_factory=dict)
     optimizers: Mapping[str, str] = field(default_factory=dict)
+    stack: int = 1
+    alone: str = ""
 
     @property
     def ok(self) -> bool:

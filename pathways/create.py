@@ -19,6 +19,7 @@ from .files import write_atomically
 from .manifest import SystemRecord
 from .path import Path
 from .pool import Pool
+from .trainer.calibrate import stack_size
 from .trainer.numerics import numerics
 
 
@@ -29,6 +30,7 @@ def create_system(
     training: Training,
     families: Families,
     dispatch: int,
+    stack: int | str,
     config: Mapping[str, Any],
 ) -> None:
     """Write a new run directory: root blobs, `config.yaml`, at last `system.json`, which makes it one."""
@@ -40,14 +42,15 @@ def create_system(
         raise ConfigError(f"`seed` must be a whole number of at least 0, found {seed!r}.")
     if type(dispatch) is not int or dispatch < 1:
         raise ConfigError(f"`dispatch` must be a whole number of at least 1, found {dispatch!r}.")
+    stack = stack_size(stack)
     headless = install_root(root, Pool(directory / "pool")) if isinstance(root, str) else root
     if headless is not None:
         headless.ports(families)
-    resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch}
+    resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch, "stack": stack}
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
     run = content_hash([resolved, headless.to_json() if headless else None])
     record = SystemRecord(
-        run=run, seed=seed, numerics=numerics(dispatch=dispatch), root=headless, training=training
+        run=run, seed=seed, numerics=numerics(dispatch=dispatch, stack=stack), root=headless, training=training
     )
     manifest.write_system(directory, record)
 

@@ -14,10 +14,19 @@ from .task import Task
 
 @dataclass(frozen=True)
 class Dispatch:
-    """Candidates that are sent together, trained by one trainer and committed in one transaction."""
+    """Candidates that are sent together, trained by one trainer and committed in one transaction.
+
+    Args:
+        id: its number.
+        candidates: in the order asked for.
+        stacked: whether they have one shape and train as one program.
+        slots: of that program, as in `stack_plan.Group`.
+    """
 
     id: int
     candidates: tuple[Candidate, ...]
+    stacked: bool = False
+    slots: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class InProcess:
         if not self._queue:
             return None
         dispatch = self._queue.popleft()
-        return Answer(dispatch, tuple(self._opened().run(dispatch.candidates)))
+        return Answer(dispatch, tuple(self._opened().run(dispatch.candidates, dispatch.stacked, dispatch.slots)))
 
     def cancel(self, dispatch: int) -> bool:
         """Drop a dispatch that has not started; whether it was dropped."""

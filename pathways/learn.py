@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
+from pathways.modules import BUILT_IN, Families
+
+from . import stack_plan
 from .candidate import Candidate, Result
 from .engine import Dispatch, Engine
 from .errors import PathwaysError
@@ -63,7 +66,9 @@ class Bench:
 
     Args:
         ledger, pool, engine: where candidates are recorded, blobs are kept, trainers run.
-        dispatch: candidates sent and committed together.
+        dispatch: candidates sent and committed together that do not stack.
+        stack: the most candidates of a stack; 1 trains all one by one.
+        families: the families that specs may name.
         alive: called before each round, to renew leases.
         progress: called with an `Event` after each result.
     """
@@ -72,6 +77,8 @@ class Bench:
     pool: Pool
     engine: Engine
     dispatch: int = 1
+    stack: int = 1
+    families: Families = BUILT_IN
     alive: Callable[[], None] = lambda: None
     progress: Progress = lambda event: None
 
@@ -102,7 +109,7 @@ def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Wi
 
 def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> Iterator[tuple[Work, Result]]:
     """Each distinct candidate's result, from the ledger or from a trainer, as they come; one transaction a dispatch."""
-    sent: dict[int, Work] = {}
+    sent: dict[int, tuple[Work, Mapping[str, str]]] = {}
     taken: set[str] = set()
     for work, candidates in asked:
         distinct = {candidate.hash: candidate for candidate in candidates if candidate.hash not in taken}
@@ -111,10 +118,8 @@ def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> 
         if known:
             bench.ledger.reuse(work.strategy, work.tasks, [(distinct[key], result) for key, result in known.items()])
             yield from ((work, result) for result in known.values())
-        missing = [candidate for key, candidate in distinct.items() if key not in known]
-        for start in range(0, len(missing), bench.dispatch):
-            dispatch = Dispatch(next(_numbers), tuple(missing[start : start + bench.dispatch]))
-            sent[dispatch.id] = work
+        for dispatch, alone in _dispatches(distinct.values(), known, bench):
+            sent[dispatch.id] = (work, alone)
             bench.engine.submit(dispatch)
     while sent:
         answer = bench.engine.next()
@@ -122,10 +127,28 @@ def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> 
             raise PathwaysError(f"the engine lost {len(sent)} dispatches: run `pathways resume`.")
         if answer.dispatch.id not in sent:
             continue
-        work = sent.pop(answer.dispatch.id)
-        pairs = list(zip(answer.dispatch.candidates, answer.results, strict=True))
+        work, alone = sent.pop(answer.dispatch.id)
+        results = [replace(r, alone=alone.get(r.candidate, r.alone)) for r in answer.results]
+        pairs = list(zip(answer.dispatch.candidates, results, strict=True))
         bench.ledger.commit(work.strategy, work.tasks, answer.dispatch.id, pairs)
         yield from ((work, result) for _, result in pairs)
+
+
+def _dispatches(
+    candidates: Iterable[Candidate], known: Container[str], bench: Bench
+) -> Iterator[tuple[Dispatch, Mapping[str, str]]]:
+    """What is sent for a generation: its stacks, then the rest by `dispatch`, each without what is known.
+
+    Beside each dispatch stands why its candidates train alone, by hash.
+    """
+    plan = stack_plan.plan(candidates, bench.stack, bench.families)
+    for group in plan.stacks:
+        if missing := tuple(candidate for candidate in group.candidates if candidate.hash not in known):
+            yield Dispatch(next(_numbers), missing, True, group.slots), {}
+    rest = [(candidate, why) for candidate, why in plan.alone if candidate.hash not in known]
+    for start in range(0, len(rest), bench.dispatch):
+        some = rest[start : start + bench.dispatch]
+        yield Dispatch(next(_numbers), tuple(c for c, _ in some)), {c.hash: why for c, why in some}
 
 
 def _whole(bench: Bench, distinct: Mapping[str, Candidate]) -> dict[str, Result]:

@@ -54,7 +54,10 @@ def search(
         for name in leases:
             system.ledger.renew(name, system.owner, SECONDS)
 
-    bench = Bench(system.ledger, system.pool, engine, system.dispatch, alive, progress or (lambda event: None))
+    bench = Bench(
+        system.ledger, system.pool, engine, system.dispatch, system.stack, system.families, alive,
+        progress or (lambda event: None),
+    )
     for work, winner in run_searches(works, bench):
         yield groups_of[id(work)], winner
 

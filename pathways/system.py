@@ -77,6 +77,7 @@ class System:
         training: Training | None = None,
         families: Iterable[type[Module] | type[Delta]] = (),
         dispatch: int = 1,
+        stack: int | str = "auto",
         config: Mapping[str, Any] | None = None,
     ) -> System:
         """Make a new run directory.
@@ -90,6 +91,8 @@ class System:
             families: module families that are not built in.
             dispatch: candidates that are sent to a worker and committed together; part of the run, so that
                 results never depend on the number of workers.
+            stack: the most candidates that train as one program; 1 trains each by itself, `auto` takes the size that
+                was fastest when this machine was calibrated. Results with and without stacks agree to rounding.
             config: kept as `config.yaml`.
 
         Raises:
@@ -98,7 +101,8 @@ class System:
         from .create import create_system
 
         directory = FilePath(directory)
-        create_system(directory, seed, root, training or Training(), Families(families), dispatch, dict(config or {}))
+        known = Families(families)
+        create_system(directory, seed, root, training or Training(), known, dispatch, stack, dict(config or {}))
         return cls.open(directory, families=families)
 
     @classmethod
@@ -159,6 +163,11 @@ class System:
         return int(self.record.numerics["stack"]["dispatch"])
 
     @property
+    def stack(self) -> int:
+        """The most candidates that train as one program, as the stack plan of the run's numerics says."""
+        return int(self.record.numerics["stack"]["size"])
+
+    @property
     def champions(self) -> dict[str, Champion]:
         """The best path of each task, in the order learned."""
         return {name: record.champion for name, record in self.records.items()}
@@ -196,7 +205,7 @@ class System:
 
     def numerics_differ(self) -> str:
         """What differs between the numerics here and those of the run, as a phrase; empty where nothing does."""
-        here, run = numerics(dispatch=self.dispatch), self.record.numerics
+        here, run = numerics(dispatch=self.dispatch, stack=self.stack), self.record.numerics
         return ", ".join(f"{key} is {here.get(key)} and was {run.get(key)}" for key in run if here.get(key) != run[key])
 
     # -- learning -----------------------------------------------------------------------------------------

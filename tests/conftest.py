@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 # Pytest has put this folder on the import path, where its `pathways/` would hide the package of that name:
 # the package is imported first, without it.
 _HERE = str(Path(__file__).parent)
@@ -12,3 +14,11 @@ import pathways  # noqa: E402
 
 assert pathways.__version__
 sys.path.extend(_places)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """What the package keeps in the user's cache folder stays out of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -118,16 +118,22 @@ def measure_all(works: Sequence[Work], fitness: _Fitness | None, step: int) -> d
 
 
 def batch_order(candidate: Candidate, work: Work) -> Tensor:
-    """The samples of every step, (steps, batch) rows of the training values: epochs of permutations, random views.
+    """The order of a work's samples: see `order_of`."""
+    return order_of(candidate, work.name, len(work.train), work.train.views)
 
-    It depends on run, task and the candidate's `order` only, so contestants see the same batches.
+
+def order_of(candidate: Candidate, task: str, n: int, views: int) -> Tensor:
+    """The samples of every step, (steps, batch) rows of `views * n` training values: epochs of permutations.
+
+    Each sample is seen in a random view. The order depends on run, task and the candidate's `order` only, so
+    contestants see the same batches.
     """
-    training, n = candidate.training, len(work.train)
-    generator = torch_generator("order", candidate.run, work.name, candidate.order)
+    training = candidate.training
+    generator = torch_generator("order", candidate.run, task, candidate.order)
     needed, drawn, chunks = training.steps * training.batch, 0, []
     while drawn < needed:
         sample = torch.randperm(n, generator=generator)
-        view = torch.randint(0, work.train.views, (n,), generator=generator)
+        view = torch.randint(0, views, (n,), generator=generator)
         chunks.append(view * n + sample)
         drawn += n
     if not chunks:
@@ -221,4 +227,4 @@ class _Best:
             draft.load_state_dict(self.weights[name])
 
 
-__all__ = ["Outcome", "Work", "batch_order", "fit", "measure_all", "task_order"]
+__all__ = ["Outcome", "Work", "batch_order", "fit", "measure_all", "order_of", "task_order"]

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 
-def numerics(device: str = "cpu", dispatch: int = 1) -> dict[str, Any]:
+def numerics(device: str = "cpu", dispatch: int = 1, stack: int = 1) -> dict[str, Any]:
     """The numerics fingerprint: runs agree to the bit where it is equal.
 
     Args:
         device: where trainers run.
-        dispatch: candidates in one dispatch; `stacked` tells whether they train as one program.
+        dispatch: candidates in one dispatch that do not stack.
+        stack: the most candidates that train as one program.
     """
     capability = torch.cuda.get_device_name() if device.startswith("cuda") else torch.backends.cpu.get_cpu_capability()
     return {
@@ -23,7 +24,7 @@ def numerics(device: str = "cpu", dispatch: int = 1) -> dict[str, Any]:
         "device": device,
         "dtype": "float32",
         "threads": 1,
-        "stack": {"dispatch": dispatch, "stacked": False},
+        "stack": {"dispatch": dispatch, "size": stack},
     }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -25,6 +27,7 @@ from pathways.modules import (
     Warm,
     content_hash,
 )
+from pathways.path import Path
 from pathways.pool import Pool
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
@@ -34,6 +37,9 @@ from .heads import fit_closed_form
 from .numerics import one_thread
 from .optimizer import load_state, make_optimizer, state_of
 from .samples import Recent, Samples, prepare, size, through
+from .stack_train import TooLarge, train_stack
+
+_log = logging.getLogger("pathways.trainer")
 
 
 class Trainer:
@@ -55,15 +61,25 @@ class Trainer:
         """Make a task's data known, by its fingerprint."""
         self.tasks[task.fingerprint] = task
 
-    def run(self, candidates: Sequence[Candidate]) -> list[Result]:
+    def run(
+        self, candidates: Sequence[Candidate], stacked: bool = False, slots: Sequence[int] = ()
+    ) -> list[Result]:
         """Train and measure each candidate; one that fails gets a result that says why.
+
+        Args:
+            candidates: what to train.
+            stacked: whether they have one shape and are to be trained as one program.
+            slots: of that program, as in `stack_plan.Group`.
 
         Raises:
             BlobError: a blob that a candidate starts from is missing or damaged.
             DataError: a candidate's data was not provided.
         """
         with one_thread():
-            return [self._try(candidate) for candidate in candidates]
+            if not stacked:
+                return [self._try(candidate) for candidate in candidates]
+            together, why = self._try_stack(candidates, slots)
+            return together or [replace(self._try(candidate), alone=why) for candidate in candidates]
 
     def _try(self, candidate: Candidate) -> Result:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -73,6 +89,28 @@ class Trainer:
         except (FloatingPointError, RuntimeError, ValueError) as error:
             outcome = Outcome()
             failure = f"{type(error).__name__}: {error}"[:500]
+        return self._result(candidate, outcome, failure, time.perf_counter() - wall, time.process_time() - cpu)
+
+    def _try_stack(self, candidates: Sequence[Candidate], slots: Sequence[int]) -> tuple[list[Result], str]:
+        """The results of a stack, which share its time evenly; none, and why, where it must be trained one by one."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            outcomes = train_stack(self, candidates, slots)
+        except (TooLarge, RuntimeError, ValueError) as error:
+            # What is wrong with one of them is found, and said, when each is trained by itself.
+            why = "its prefix is too large to be held" if isinstance(error, TooLarge) else f"in a stack: {error}"[:200]
+            _log.info("a stack of %d candidates is trained one by one: %s", len(candidates), why)
+            return [], why
+        seconds = (time.perf_counter() - wall) / len(candidates)
+        cpu_seconds = (time.process_time() - cpu) / len(candidates)
+        return [
+            replace(self._result(candidate, Outcome() if isinstance(found, str) else found,
+                                 found[:500] if isinstance(found, str) else "", seconds, cpu_seconds),
+                    stack=len(candidates))
+            for candidate, found in zip(candidates, outcomes, strict=True)
+        ], ""  # fmt: skip
+
+    def _result(self, candidate: Candidate, outcome: Outcome, failure: str, seconds: float, cpu: float) -> Result:
         sizes: dict[str, int] = {}
         flops = 0
         for path in candidate.paths.values():
@@ -81,12 +119,11 @@ class Trainer:
             flops += costs.flops
         return Result(
             candidate.hash, failure, outcome.measures, tuple(outcome.curve), sum(sizes.values()),
-            sum(sizes[name] for name in candidate.drafts()), flops,
-            time.perf_counter() - wall, time.process_time() - cpu, outcome.blobs, outcome.optimizers,
+            sum(sizes[name] for name in candidate.drafts()), flops, seconds, cpu, outcome.blobs, outcome.optimizers,
         )
 
     def _train(self, candidate: Candidate) -> Outcome:
-        models, drafts = self._assemble(candidate)
+        models, drafts = self.assemble(candidate)
         works = [self._work(candidate, name, model) for name, model in models.items()]
         for work in works:
             self._fit_head(work, candidate.training.head_init, fresh=True)
@@ -96,46 +133,69 @@ class Trainer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         outcome = fit(candidate, works, drafts, optimizer)
         self._refit_heads(candidate, works, outcome)
-        self._store(candidate, drafts, optimizer, outcome)
+        if candidate.optimizer_state:
+            for name, module in drafts.items():
+                outcome.states.setdefault(name, state_of(optimizer, module))
+        self.store(candidate, outcome, lambda name: drafts[name].state_dict())
         return outcome
 
-    def _assemble(self, candidate: Candidate) -> tuple[dict[str, PathModule], dict[str, Module | Delta]]:
-        position = {name: i for i, name in enumerate(candidate.drafts())}
+    def weights(self, candidate: Candidate, ref: ModuleRef) -> Mapping[str, Tensor] | torch.Generator:
+        """What a module of a candidate starts from: tensors, or the generator that initialises it."""
+        if isinstance(ref, Frozen):
+            return self.pool.get(ref.id)
+        if isinstance(ref.start, Warm):
+            return self.pool.get(ref.start.blob)
+        if ref.start.seed is not None:
+            return torch_generator("init", ref.start.seed)
+        position = list(candidate.drafts()).index(ref.name)
+        return torch_generator("init", candidate.run, candidate.hash, candidate.repeat, position)
 
-        def weights(ref: ModuleRef) -> Mapping[str, Tensor] | torch.Generator:
-            if isinstance(ref, Frozen):
-                return self.pool.get(ref.id)
-            if isinstance(ref.start, Warm):
-                return self.pool.get(ref.start.blob)
-            if ref.start.seed is not None:
-                return torch_generator("init", ref.start.seed)
-            return torch_generator("init", candidate.run, candidate.hash, candidate.repeat, position[ref.name])
-
+    def assemble(self, candidate: Candidate) -> tuple[dict[str, PathModule], dict[str, Module | Delta]]:
+        """A candidate's paths as modules, by task, and its drafts by name."""
         shared: dict[tuple[object, ...], nn.Module] = {}
-        models = {task: PathModule(path, weights, self.families, shared) for task, path in candidate.paths.items()}
+        models = {
+            task: PathModule(path, partial(self.weights, candidate), self.families, shared)
+            for task, path in candidate.paths.items()
+        }
         for model in models.values():
             cast(Any, model).to(memory_format=torch.channels_last)  # convolutions are a third faster so, on CPUs too
         return models, {name: module for model in models.values() for name, module in model.drafts().items()}
 
-    def _work(self, candidate: Candidate, name: str, model: PathModule) -> Work:
+    def task_of(self, candidate: Candidate, name: str) -> Task:
+        """The data of a candidate's task.
+
+        Raises:
+            DataError: it was not provided.
+            ValueError: the path gives something else than the task's target wants.
+        """
         fingerprint = candidate.data[name]
         if fingerprint not in self.tasks:
             raise DataError(f"the data of task {name!r} was not provided to this trainer: call `provide(task)` first.")
-        task = self.tasks[fingerprint]
-        output = model.path.ports(self.families)[model.path.output]
-        if output != Vector(task.target.n):
-            wanted = Vector(task.target.n)
+        task, path = self.tasks[fingerprint], candidate.paths[name]
+        output, wanted = path.ports(self.families)[path.output], Vector(task.target.n)
+        if output != wanted:
             raise ValueError(f"the path of task {name!r} must give {wanted} to its target, found {output}")
-        training = candidate.training
-        augment = training.augment if training.steps else None
-        always = augment if augment is not None and augment.views == 0 else None
-        train = self._prepared(task, "train", augment)
-        train = train if always else self._beyond_prefix(model, train)
-        views = training.augment and replace(training.augment, views=training.score_views, clean=True)
-        validation = self._prepared(task, "validation", views if training.score_views > 1 else None)
-        return Work(name, task, model, train, self._beyond_prefix(model, validation), always)
+        return task
 
-    def _prepared(self, task: Task, split: str, augment: Augment | None) -> Samples:
+    def changes_of(self, candidate: Candidate, split: str) -> Augment | None:
+        """How samples of a split are changed for a candidate, beforehand or in every batch."""
+        training = candidate.training
+        if split == "train":
+            return training.augment if training.steps else None
+        views = training.augment and replace(training.augment, views=training.score_views, clean=True)
+        return views if training.score_views > 1 else None
+
+    def _work(self, candidate: Candidate, name: str, model: PathModule) -> Work:
+        task = self.task_of(candidate, name)
+        augment = self.changes_of(candidate, "train")
+        always = augment if augment is not None and augment.views == 0 else None
+        train = self.prepared(task, "train", augment)
+        train = train if always else self.beyond_prefix(model.path, train, lambda: model)
+        validation = self.prepared(task, "validation", self.changes_of(candidate, "validation"))
+        return Work(name, task, model, train, self.beyond_prefix(model.path, validation, lambda: model), always)
+
+    def prepared(self, task: Task, split: str, augment: Augment | None) -> Samples:
+        """A split, transformed and with its views, made once."""
         key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
         found = self._recent.get(key)
         if found is None:
@@ -143,13 +203,12 @@ class Trainer:
             self._recent.put(key, found, sum(size(value) for value in found.values.values()))
         return found
 
-    def _beyond_prefix(self, model: PathModule, samples: Samples) -> Samples:
+    def beyond_prefix(self, path: Path, samples: Samples, assemble: Callable[[], PathModule]) -> Samples:
         """The samples as the trainable part of the path reads them: activations of its frozen prefix.
 
         Activations are held by step hash, so candidates that share the beginning of a prefix share its work: one
         pass keeps those of every step on the way that are small enough.
         """
-        path = model.path
         prefix, boundary = frozen_prefix(path)
         if not prefix:
             return samples
@@ -163,7 +222,7 @@ class Trainer:
         if missing:
             limit = self._recent.limit // 8
             small = [name for name in prefix if bytes_of[name] <= limit and keys[name] not in self._recent]
-            for name, value in through(model, samples.values, tuple(dict.fromkeys([*small, *missing]))).items():
+            for name, value in through(assemble(), samples.values, tuple(dict.fromkeys([*small, *missing]))).items():
                 self._recent.put(keys[name], value, size(value))
                 if name in values:
                     values[name] = value
@@ -201,17 +260,21 @@ class Trainer:
             outcome.measures[name] = replace(new, fitness=fitness)
             outcome.curve.append((training.steps, name, new.validation))
 
-    def _store(self, candidate: Candidate, drafts: Mapping[str, Module | Delta], optimizer: torch.optim.Optimizer,
-               outcome: Outcome) -> None:
-        """Write the drafts' blobs, parts before the modules that hold them."""
+    def store(self, candidate: Candidate, outcome: Outcome, tensors: Callable[[str], Mapping[str, Tensor]]) -> None:
+        """Write the drafts' blobs, parts before the modules that hold them, and note their ids.
+
+        Args:
+            candidate: whose drafts.
+            outcome: takes the ids; `outcome.states` holds the optimizer states to keep.
+            tensors: a draft's weights and buffers, by its name.
+        """
         def frozen(ref: ModuleRef) -> ModuleRef:
             if isinstance(ref, Draft):
                 if ref.name not in outcome.blobs:
-                    module = drafts[ref.name]
-                    outcome.blobs[ref.name] = self.pool.put(ref.spec, module.state_dict())
-                    if candidate.optimizer_state:
-                        state = outcome.states.get(ref.name) or state_of(optimizer, module)
-                        outcome.optimizers[ref.name] = self.pool.put(ref.spec, state, kind="optimizer")
+                    outcome.blobs[ref.name] = self.pool.put(ref.spec, tensors(ref.name))
+                    if ref.name in outcome.states:
+                        state = self.pool.put(ref.spec, outcome.states[ref.name], kind="optimizer")
+                        outcome.optimizers[ref.name] = state
                 return Frozen(outcome.blobs[ref.name], ref.spec)
             return ref
 

@@ -7,6 +7,7 @@ from torch import nn
 from pathways.modules import Delta, Families, Masked, Module, ModuleSpec, Tokens, Vector
 from pathways.modules.module import one_port
 from pathways.modules.ports import like, split
+from pathways.modules.stacked import Stack, affine
 from pathways.testing import DeltaFamilySuite, ModuleFamilySuite
 
 
@@ -27,6 +28,28 @@ class Good(Module):
     def flops(self):
         rows = 32 if isinstance(self.output, Tokens) else 1
         return 2 * rows * self.linear.in_features**2
+
+
+class Stacks(Good):
+    stacks = ("cpu",)
+
+    def stacked(self, stack, *inputs):
+        return affine(stack, "linear", inputs[0])
+
+
+class StacksWithoutBias(Good):
+    stacks = ("cpu",)
+
+    def stacked(self, stack, *inputs):
+        return affine(Stack({"linear.weight": stack["linear.weight"]}), "linear", inputs[0])
+
+
+class StacksOneForAll(Good):
+    stacks = ("cpu",)
+
+    def stacked(self, stack, *inputs):
+        first = {name: tensor[:1, :1].expand_as(tensor) for name, tensor in stack.tensors.items()}
+        return affine(Stack(first), "linear", inputs[0])
 
 
 class WrongPort(Good):
@@ -129,10 +152,11 @@ def checks(suite):
     return [name for name in dir(suite) if name.startswith("test_")]
 
 
+@pytest.mark.parametrize("cls", [Good, Stacks])
 @pytest.mark.parametrize("port", [Vector(4), Tokens(32, 4), Tokens(None, 4)], ids=str)
-def test_a_good_family_passes(port):
-    suite = suite_of(Good, port)
-    assert len(checks(suite)) == 15
+def test_a_good_family_passes(cls, port):
+    suite = suite_of(cls, port)
+    assert len(checks(suite)) == 16
     for check in checks(suite):
         getattr(suite, check)()
 
@@ -156,6 +180,8 @@ def test_a_good_family_passes(port):
         (WritesToItsInput, Vector(4), "test_evaluation_changes_nothing"),
         (CountsPasses, Vector(4), "test_evaluation_changes_nothing"),
         (HiddenState, Vector(4), "test_saved_weights_give_the_same_module"),
+        (StacksWithoutBias, Vector(4), "test_a_stack_gives_what_its_modules_give"),
+        (StacksOneForAll, Tokens(32, 4), "test_a_stack_gives_what_its_modules_give"),
     ],
 )
 def test_a_broken_family_is_caught(cls, port, check):

@@ -1,0 +1,339 @@
+"""Training a stack: the loop of `fit`, with a leading axis over candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pathways.candidate import Candidate, Measures
+from pathways.modules import Draft, Init
+from pathways.task import Classes, Task
+
+from .evaluate import measure
+from .heads import closed_form
+from .stack import Slots, StackedPaths
+from .stack_optimizer import StackOptimizer
+
+EVALUATION_ROWS = 16384  # candidates x samples in one pass without gradients
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """One value that a stack reads, for all samples.
+
+    Args:
+        tensors: the distinct ones, (views * N, ...) each.
+        which: (K,), which of them each candidate reads; `None` where all read the same.
+    """
+
+    tensors: tuple[Tensor, ...]
+    which: Tensor | None = None
+
+    def rows(self, index: Tensor | slice) -> Tensor:
+        """The samples at `index`: (K, B, ...), or (1, B, ...) where all candidates read the same."""
+        if self.which is None:
+            return self.tensors[0][index][None]
+        return torch.stack([tensor[index] for tensor in self.tensors])[self.which]
+
+    def select(self, kept: Tensor) -> Bound:
+        """For the candidates at these places only."""
+        return self if self.which is None else replace(self, which=self.which[kept])
+
+
+@dataclass(frozen=True, eq=False)
+class StackSplit:
+    """A split of the task as a stack reads it: boundary values in their order, and targets (N, ...)."""
+
+    bounds: tuple[Bound, ...]
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def rows(self) -> int:
+        """How many rows each value has: views times samples."""
+        return len(self.bounds[0].tensors[0])
+
+    def values(self, index: Tensor | slice) -> list[Tensor]:
+        """The boundary values of the samples at `index`."""
+        return [bound.rows(index) for bound in self.bounds]
+
+    def select(self, kept: Tensor) -> StackSplit:
+        """For the candidates at these places only."""
+        return replace(self, bounds=tuple(bound.select(kept) for bound in self.bounds))
+
+
+@dataclass(eq=False)
+class Fitted:
+    """What came of one candidate: measures and curve, or why it failed.
+
+    `place` is where it stands in the program at the end; `None` where it failed or was stopped.
+    """
+
+    failure: str = ""
+    measures: Measures | None = None
+    curve: list[tuple[int, str, float]] = field(default_factory=list)
+    quality: tuple[float, float] = (float("-inf"), 0.0)
+    place: int | None = None
+
+
+def fit_stack(
+    candidates: Sequence[Candidate], task: Task, program: StackedPaths, train: StackSplit, validation: StackSplit,
+    order: Tensor,
+) -> list[Fitted]:
+    """Train candidates of one outline together, and measure each; `program` then holds the weights to keep.
+
+    A candidate that fails does not touch the others; when half of a stack have failed or were stopped, it goes on
+    without them.
+
+    Args:
+        candidates: those of `program`, in its order.
+        task: the one that all train.
+        program: their paths.
+        train: what they train on.
+        validation: what they are measured on.
+        order: (steps, batch), rows of the training values.
+    """
+    run = _Run(candidates, task, program, train, validation)
+    run.fit_heads(run.training.head_init, fresh=True)
+    every, steps = run.training.evaluate_every, run.training.steps if run.optimizer.parameters else 0
+    with torch.enable_grad():
+        for step in range(steps):
+            run.step(step, order[step])
+            if every and (step + 1) % every == 0 and step + 1 < steps:
+                run.measure(step + 1)
+    run.measure(run.training.steps)
+    run.restore()
+    run.refit_heads()
+    for place, k in enumerate(run.alive):
+        run.fitted[k].place = None if run.fitted[k].failure else place
+    return run.fitted
+
+
+class _Run:
+    """The state of one stack's training."""
+
+    def __init__(
+        self, candidates: Sequence[Candidate], task: Task, program: StackedPaths, train: StackSplit,
+        validation: StackSplit,
+    ) -> None:
+        self.candidates, self.task, self.program = tuple(candidates), task, program
+        self.train, self.validation = train, validation
+        self.training = candidates[0].training
+        self.name = next(iter(candidates[0].paths))
+        self.optimizer = StackOptimizer(program.layers(), [c.training for c in candidates])
+        self.fitted = [Fitted() for _ in candidates]
+        self.alive = list(range(len(candidates)))  # which candidate stands at each place of the stack
+        self.stopped: set[int] = set()
+        k, device = len(candidates), torch.device(program.device)
+        self.columns = torch.arange(k, device=device)
+        self.losses = torch.zeros(self.training.steps, k, device=device)
+        self.seen = torch.zeros(k, device=device)
+        smoothing = [c.training.label_smoothing for c in candidates]
+        self.smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
+        self.kept: dict[tuple[int, str], Tensor] = {}
+        self.back: list[int] = []
+
+    # -- a step -------------------------------------------------------------------------------------------
+
+    def step(self, step: int, index: Tensor) -> None:
+        """One optimizer step of all candidates on one batch."""
+        self.program.train()
+        scale = self.optimizer.begin(step)
+        targets = self.train.targets[index % len(self.train)]
+        outputs = self.program(self.train.values(index))
+        losses = losses_of(self.task, outputs, targets, self.smoothing)
+        self.losses[step, self.columns] = losses.detach()
+        if self.training.fitness == "training":
+            self.seen[self.columns] += merits(self.task, outputs.detach(), targets).sum(1)
+        (losses if scale is None else losses * scale).sum().backward()
+        self.optimizer.step(step)
+
+    # -- measuring ----------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def measure(self, step: int) -> None:
+        """Measure every candidate on validation data after `step` steps, and keep the weights that are best."""
+        last = step >= self.training.steps
+        outputs = self._outputs(self.validation)
+        finite = torch.isfinite(self.losses[:step])
+        broken = {k: int(finite[:, k].int().argmin()) for k in (~finite.all(0)).nonzero().flatten().tolist()}
+        improved = []
+        for place, k in enumerate(self.alive):
+            fitted = self.fitted[k]
+            if k in self.stopped:
+                continue
+            if k in broken:
+                self._fail(k, f"the loss became {float(self.losses[broken[k], k])} at step {broken[k]}")
+                continue
+            try:
+                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k, step))
+            except FloatingPointError as error:
+                self._fail(k, f"{error} on task {self.name!r} after {step} steps")
+                continue
+            if self._see(fitted, found, step, last):
+                improved.append(place)
+        self._keep(improved, last)
+        if not last and 2 * len(self.stopped.intersection(self.alive)) >= len(self.alive) > 2:
+            self._compact()
+
+    def _fail(self, k: int, why: str) -> None:
+        self.fitted[k].failure = f"FloatingPointError: {why}"
+        self._stop(k)
+
+    def _stop(self, k: int) -> None:
+        """Train candidate `k` no further."""
+        self.stopped.add(k)
+        self.optimizer.stop([self.alive.index(k)])
+
+    def _compact(self) -> None:
+        """Go on without the candidates that were stopped; never with less than two."""
+        places = [place for place, k in enumerate(self.alive) if k not in self.stopped]
+        places += [place for place, k in enumerate(self.alive) if k in self.stopped][: max(0, 2 - len(places))]
+        kept = torch.tensor(sorted(places), device=self.columns.device)
+        self.alive = [self.alive[place] for place in kept.tolist()]
+        self.columns = self.columns[kept]
+        self.program.select(kept)
+        self.optimizer.select(kept)
+        self.train, self.validation = self.train.select(kept), self.validation.select(kept)
+        self.smoothing = None if self.smoothing is None else self.smoothing[kept]
+        self.kept = {key: tensor[kept] for key, tensor in self.kept.items()}
+
+    def _fitness(self, k: int, step: int) -> float | None:
+        if self.training.fitness != "training" or not step:
+            return None
+        return float(self.seen[k]) / (step * self.training.batch)
+
+    def _see(self, fitted: Fitted, found: Measures, step: int, last: bool) -> bool:
+        """Take a measurement; whether the weights as they are now are the ones to keep."""
+        fitted.curve.append((step, self.name, found.validation))
+        quality = (found.quality, -found.loss)
+        best = quality >= fitted.quality if self.training.keep == "best" else last
+        if best:
+            fitted.quality, fitted.measures = quality, found
+        elif last and fitted.measures is not None and self.training.fitness == "training":
+            # The fitness counts all training batches, whichever weights are kept.
+            fitted.measures = replace(fitted.measures, fitness=found.fitness)
+        return best
+
+    def _keep(self, improved: Sequence[int], last: bool) -> None:
+        """Copy the weights of candidates that improved; after the last step, note which are to be put back."""
+        if last:
+            self.back = [p for p, k in enumerate(self.alive) if p not in improved and k not in self.stopped]
+            return
+        for key, tensor in self._tensors():
+            kept = self.kept.setdefault(key, tensor.detach().clone())
+            kept[improved] = tensor.detach()[improved]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put back the weights of candidates whose last were not their best."""
+        if self.back and self.kept:
+            for key, tensor in self._tensors():
+                tensor.data[self.back] = self.kept[key][self.back]
+
+    def _tensors(self) -> Iterator[tuple[tuple[int, str], Tensor]]:
+        """What training changes, weights and buffers, by layer and name."""
+        for i, layer in enumerate(self.program.layers()):
+            if any(layer.drafts):
+                yield from (((i, name), tensor) for name, tensor in layer.stack.tensors.items())
+
+    @torch.no_grad()
+    def _outputs(self, split: StackSplit, last: int = 0) -> Tensor:
+        """What the program gives for all samples, in evaluation mode, in large batches."""
+        self.program.train(False)
+        size = max(64, EVALUATION_ROWS // len(self.alive))
+        chunks = [
+            self.program(split.values(slice(start, start + size)), last) for start in range(0, split.rows, size)
+        ]
+        outputs = torch.cat(chunks, 1)
+        return outputs if last else outputs.expand(len(self.alive), *outputs.shape[1:])
+
+    # -- heads --------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def fit_heads(self, kind: str, *, fresh: bool) -> bool:
+        """Fit linear classifiers in closed form, or set heads to zero; with `fresh` those from random weights only.
+
+        Returns:
+            Whether any was set.
+        """
+        head = self.program.stages[-1].layers[0]
+        if kind in ("random", "none") or not isinstance(head, Slots) or head.stack.slots > 1:
+            return False
+        places = [place for place, k in enumerate(self.alive) if k not in self.stopped and self._has_own_head(k, fresh)]
+        if kind == "zeros":
+            for tensor in head.parameters.values():
+                tensor.data[places] = 0.0
+            return bool(places)
+        if not places or not (hasattr(head.shell, "linear") and isinstance(self.task.target, Classes)):
+            return False
+        features = self._outputs(self.train, last=1)
+        weight, bias = head.stack["linear.weight"].data, head.stack["linear.bias"].data
+        found: dict[int, tuple[Tensor, Tensor]] = {}
+        for k in places:
+            own = min(k, len(features) - 1)  # one set of features where all candidates read the same
+            if own not in found:
+                targets, classes = self.train.targets, self.task.target.n
+                found[own] = closed_form(features[own], targets, classes, shared=kind == "discriminant")
+            weight[k, 0], bias[k, 0] = found[own]
+        return True
+
+    def _has_own_head(self, k: int, fresh: bool) -> bool:
+        path = self.candidates[k].paths[self.name]
+        ref = path.steps[path.output].modules[0]
+        return isinstance(ref, Draft) and (isinstance(ref.start, Init) or not fresh)
+
+    @torch.no_grad()
+    def refit_heads(self) -> None:
+        """Fit the heads anew to the trained features, and measure again; a fitness counted in training stays."""
+        if not self.fit_heads(self.training.head_refit, fresh=False):
+            return
+        outputs = self._outputs(self.validation)
+        for place, k in enumerate(self.alive):
+            fitted = self.fitted[k]
+            if k in self.stopped or fitted.measures is None:
+                continue
+            try:
+                new = measure(self.task, outputs[place], self.validation.targets)
+            except FloatingPointError as error:
+                self._fail(k, f"{error} on task {self.name!r} after {self.training.steps} steps")
+                continue
+            fitness = fitted.measures.fitness if self.training.fitness == "training" else new.quality
+            fitted.measures = replace(new, fitness=fitness)
+            fitted.curve.append((self.training.steps, self.name, new.validation))
+
+
+def losses_of(task: Task, outputs: Tensor, targets: Tensor, smoothing: Tensor | None) -> Tensor:
+    """The training objective of each candidate, as `evaluate.loss_of`.
+
+    Args:
+        task: says whether targets are classes or values.
+        outputs: (K or 1, B, ...).
+        targets: (B, ...), the same for all candidates.
+        smoothing: (K,) label smoothing; `None` where no candidate has any.
+
+    Returns:
+        (K or 1,).
+    """
+    if not isinstance(task.target, Classes):
+        return (outputs - targets).square().flatten(1).mean(1)
+    k, b = outputs.shape[:2]
+    logs = F.log_softmax(outputs, 2)
+    right = -logs.gather(2, targets.expand(k, b)[..., None])[..., 0].mean(1)
+    return right if smoothing is None else (1 - smoothing) * right - smoothing * logs.mean((1, 2))
+
+
+def merits(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
+    """How good each output is, (K, B): 1 or 0 for a right or wrong class, minus the squared error for values."""
+    if isinstance(task.target, Classes):
+        return (outputs.argmax(2) == targets).float()
+    return -(outputs - targets).square().flatten(2).mean(2)
+
+
+__all__ = ["Bound", "Fitted", "StackSplit", "fit_stack", "losses_of", "merits"]

@@ -1,0 +1,180 @@
+"""Optimizers of a stack: every candidate has its own rates, momenta and decays, as vectors.
+
+Reference: SGD as in Sutskever et al. 2013 with momentum and Nesterov's, in torch's form; AdamW of Loshchilov and
+Hutter 2019 (1711.05101), algorithm 2, with the decay of `torch.optim.AdamW`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from pathways.candidate import Training
+
+from .optimizer import multiplier
+from .stack import Slots
+
+BETA1, EPSILON = 0.9, 1e-8  # as torch's defaults, which `make_optimizer` keeps
+
+
+@dataclass(eq=False)
+class _Trained:
+    """One parameter of one layer: which optimizer state it has."""
+
+    layer: Slots
+    name: str
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def tensor(self) -> Tensor:
+        return self.layer.stack[self.name]
+
+    @property
+    def grad(self) -> Tensor:
+        """Its gradient, where there is one."""
+        assert self.tensor.grad is not None
+        return self.tensor.grad
+
+    @property
+    def decays(self) -> bool:
+        return self.tensor.ndim > 3  # biases and norms are of one axis behind (K, S)
+
+
+class StackOptimizer:
+    """Trains the layers of a stack, each candidate as `make_optimizer` would train it alone, to rounding.
+
+    Plain gradient descent (no momentum, decay or clipping) is fused into the backward pass: a candidate's loss is
+    scaled by its learning rate, and each product takes its step itself (`modules.stacked.affine`).
+
+    Args:
+        layers: of the stack.
+        trainings: of its candidates; all of one optimizer and number of steps.
+    """
+
+    def __init__(self, layers: Iterable[Slots], trainings: Sequence[Training]) -> None:
+        self.trainings = list(trainings)
+        self.parameters = [_Trained(layer, name) for layer in layers for name in layer.parameters]
+        self.kind = trainings[0].optimizer
+        some = self.parameters[0].tensor if self.parameters else torch.empty(0)
+        self._device = some.device
+        self._idle = torch.zeros(len(trainings), dtype=torch.bool)
+        self._vectors()
+        self.fused = self.kind == "sgd" and not any(t.momentum or t.weight_decay or t.clip for t in trainings)
+
+    def _vectors(self) -> None:
+        """What depends on the candidates that are left."""
+        trainings = self.trainings
+
+        def column(values: Iterable[float]) -> Tensor:
+            return torch.tensor(list(values), device=self._device)
+
+        self._rates = torch.tensor(
+            [[t.lr * multiplier(step, t) for t in trainings] for step in range(trainings[0].steps)], device=self._device
+        )
+        self._head = column(t.head_lr for t in trainings)
+        self._decay = column(t.weight_decay for t in trainings)
+        self._momentum = column(t.momentum for t in trainings)
+        self._beta2 = column(t.beta2 for t in trainings)
+        self._clip = column(t.clip for t in trainings)
+
+    # -- a step -------------------------------------------------------------------------------------------
+
+    def begin(self, step: int) -> Tensor | None:
+        """Prepare a step; returns by what each candidate's loss must be scaled, (K,), or `None`."""
+        for parameter in self.parameters:
+            parameter.tensor.grad = None
+        if not self.fused:
+            return None
+        if step == 0 or self._stale:
+            for layer in {id(p.layer): p.layer for p in self.parameters}.values():
+                rate = self._share(layer)[..., None, None]
+                one = float(rate.flatten()[0])
+                layer.stack.rates = dict.fromkeys(layer.stack, one if bool((rate == one).all()) else rate)
+            self._stale = False
+        return self._rates[step]
+
+    _stale = True
+
+    def step(self, step: int) -> None:
+        """Take the step, after the gradients are there."""
+        left = [p for p in self.parameters if p.tensor.grad is not None]
+        with torch.no_grad():
+            if self.fused:
+                for p in left:
+                    p.tensor.sub_(_like(self._share(p.layer), p.tensor) * p.grad)
+                return
+            self._clip_gradients(left)
+            for p in left:
+                self._step(p, step)
+
+    def _share(self, layer: Slots) -> Tensor:
+        """The learning rate of each module of a layer relative to its candidate's, (K, S)."""
+        share = layer.trained * (~self._idle).to(self._device)[:, None]
+        return share * self._head[:, None] if layer.shell.head else share
+
+    def _clip_gradients(self, parameters: Sequence[_Trained]) -> None:
+        if not any(t.clip for t in self.trainings):
+            return
+        squares = [
+            (p.grad.square() * _like(p.layer.trained, p.tensor)).flatten(1).sum(1) for p in parameters
+        ]
+        norm = torch.stack(squares).sum(0).sqrt()
+        factor = (self._clip / (norm + 1e-6)).clamp(max=1.0)
+        factor = torch.where(self._clip > 0, factor, torch.ones_like(factor))
+        for p in parameters:
+            p.grad.mul_(_column(factor, p.tensor))
+
+    def _step(self, p: _Trained, step: int) -> None:
+        tensor, grad = p.tensor, p.grad
+        rate = _like(self._rates[step][:, None] * self._share(p.layer), tensor)
+        decay = _column(self._decay, tensor) if p.decays and bool(self._decay.any()) else None
+        if self.kind == "sgd":
+            grad = grad if decay is None else grad + decay * tensor
+            if bool(self._momentum.any()):
+                momentum = _column(self._momentum, tensor)
+                known = p.state.get("momentum")
+                p.state["momentum"] = buffer = grad.clone() if known is None else known.mul_(momentum).add_(grad)
+                grad = grad + momentum * buffer if self.trainings[0].nesterov else buffer
+            tensor.sub_(rate * grad)
+            return
+        if not p.state:
+            p.state = {"mean": torch.zeros_like(tensor), "square": torch.zeros_like(tensor)}
+        beta2, rest = _column(self._beta2, tensor), _column(1 - self._beta2, tensor)
+        p.state["mean"].lerp_(grad, 1 - BETA1)
+        p.state["square"].mul_(beta2).addcmul_(grad * rest, grad)
+        if decay is not None:
+            tensor.mul_(1 - rate * decay)
+        spread = p.state["square"].sqrt().div_((1 - beta2 ** (step + 1)).sqrt()).add_(EPSILON)
+        tensor.addcdiv_(p.state["mean"] * rate, spread, value=-1 / (1 - BETA1 ** (step + 1)))
+
+    # -- who is left --------------------------------------------------------------------------------------
+
+    def stop(self, places: Iterable[int]) -> None:
+        """Train the candidates at these places no further."""
+        self._idle[list(places)] = True
+        self._stale = True
+
+    def select(self, kept: Tensor) -> None:
+        """Go on with the candidates at these places only, after the layers were told."""
+        self.trainings = [self.trainings[k] for k in kept.tolist()]
+        self._idle = self._idle[kept.cpu()]
+        for p in self.parameters:
+            p.state = {name: value[kept] for name, value in p.state.items()}
+        self._vectors()
+        self._stale = True
+
+
+def _like(share: Tensor, tensor: Tensor) -> Tensor:
+    """(K, S) as something that multiplies (K, S, ...)."""
+    return share.view(*share.shape, *[1] * (tensor.ndim - 2))
+
+
+def _column(values: Tensor, tensor: Tensor) -> Tensor:
+    """(K,) as something that multiplies (K, ...)."""
+    return values.view(-1, *[1] * (tensor.ndim - 1))
+
+
+__all__ = ["StackOptimizer"]
