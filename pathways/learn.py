@@ -40,7 +40,7 @@ class Work:
     def see(self, result: Result) -> Event:
         """Take a result; returns where the search stands."""
         self.tried += 1
-        self.best = max(self.best, result.quality)
+        self.best = max(self.best, result.quality) if result.ok else self.best
         self.failures |= {result.failure} if result.failure else set()
         best = self.best if self.best > float("-inf") else None
         return Event("+".join(self.tasks), self.strategy, self.tried, best=best)

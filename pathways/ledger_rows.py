@@ -99,7 +99,7 @@ def candidate_values(candidate: Candidate, result: Result, dispatch: int, finish
 
 _AS_THEY_ARE = (
     "failure", "measures", "curve", "parameters", "trainable", "flops", "seconds", "cpu_seconds",
-    "blobs", "optimizers",
+    "blobs", "optimizers", "stopped", "merits",
 )
 
 

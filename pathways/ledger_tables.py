@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-FORMAT = 1
+FORMAT = 2
 """The version of the tables; raised when they change."""
 
 BUSY_SECONDS = 60
@@ -85,6 +85,8 @@ candidates = Table(
     Column("cpu_seconds", Double, nullable=False),
     Column("blobs", Plain, nullable=False),
     Column("optimizers", Plain, nullable=False),
+    Column("stopped", Integer, nullable=False),
+    Column("merits", Plain, nullable=False),
     Column("finished", Double, nullable=False),
     Column("lost", Boolean, nullable=False),  # its blobs are gone: a record of the past, no longer an answer
 )

@@ -83,6 +83,7 @@ class Trainer:
             candidate.hash, failure, outcome.measures, tuple(outcome.curve), sum(sizes.values()),
             sum(sizes[name] for name in candidate.drafts()), flops,
             time.perf_counter() - wall, time.process_time() - cpu, outcome.blobs, outcome.optimizers,
+            outcome.stopped, outcome.merits,
         )
 
     def _train(self, candidate: Candidate) -> Outcome:
@@ -95,6 +96,8 @@ class Trainer:
             if isinstance(draft.start, Warm) and draft.start.optimizer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         outcome = fit(candidate, works, drafts, optimizer)
+        if outcome.stopped:
+            return outcome
         self._refit_heads(candidate, works, outcome)
         self._store(candidate, drafts, optimizer, outcome)
         return outcome
@@ -109,7 +112,7 @@ class Trainer:
                 return self.pool.get(ref.start.blob)
             if ref.start.seed is not None:
                 return torch_generator("init", ref.start.seed)
-            return torch_generator("init", candidate.run, candidate.hash, candidate.repeat, position[ref.name])
+            return torch_generator("init", candidate.run, candidate.unraced, candidate.repeat, position[ref.name])
 
         shared: dict[tuple[object, ...], nn.Module] = {}
         models = {task: PathModule(path, weights, self.families, shared) for task, path in candidate.paths.items()}

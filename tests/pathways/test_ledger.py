@@ -260,9 +260,9 @@ def test_another_format_a_foreign_database_and_no_database_are_refused(tmp_path:
         plain.execute("CREATE TABLE things (x)")
     plain.close()
     (tmp_path / "text.db").write_text("no database, but long enough to be looked at" * 10)
-    with pytest.raises(LedgerError, match=r"old.db must be a ledger of format 1, found format 0"):
+    with pytest.raises(LedgerError, match=r"old.db must be a ledger of format 2, found format 0"):
         Ledger(tmp_path / "old.db")
-    with pytest.raises(LedgerError, match=r"foreign.db must be .* format 1, found another database"):
+    with pytest.raises(LedgerError, match=r"foreign.db must be .* format 2, found another database"):
         Ledger(tmp_path / "foreign.db")
     with pytest.raises(LedgerError, match=r"text.db must be .* can be used, found: file is not a database"):
         Ledger(tmp_path / "text.db")
