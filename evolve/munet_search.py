@@ -90,6 +90,10 @@ class MuNetSearch:
         extra = inherited(member, self.settings)
         return Winner(candidate.trained_paths(result), candidate, result, member.parents, extra)
 
+    def score_of(self, candidate: Candidate, result: Result) -> float:
+        """The score of a candidate that was trained to its end."""
+        return self._scored(candidate.trained_paths(result), result)
+
     def _scored(self, paths: Mapping[str, Path], result: Result) -> float:
         """The mean over the tasks of each one's quality, discounted."""
         factors = self._factors(paths)
@@ -118,7 +122,7 @@ class MuNetSearch:
         """Keep what later races and draws are made of."""
         for i, (candidate, result) in enumerate(results):
             factors = candidate.race.factors if candidate.race else {}
-            score = self._scored(candidate.trained_paths(result), result) if result.ok else None
+            score = self.score_of(candidate, result) if result.ok else None
             if self._rivals is not None:
                 self._rivals.add(factors, result, score)
             if self._study is not None and i < len(self._trials):  # probes are not drawn
