@@ -3,8 +3,8 @@
     python -m pathways.experiments.racing_study --seeds 10 --json
 
 For each seed and alphabet one muNet search is run without races and one with each rule, from the same seeds, with the
-small root that ships with the package. Seeds also draw which drawers validate. Whoever a race stopped is trained to the end as well, outside the count, to see
-what would have become of it.
+small root that ships with the package. Seeds also draw which drawers validate. Whoever a race stopped is trained to the
+end as well, outside the count, to see what would have become of it.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from pathways.evolve.munet_search import MuNetSearch
 from pathways.in_process import InProcess
 from pathways.pruner import Pruner
 from pathways.racing import Paired, pack, unpack
+from pathways.report import write_report
+from pathways.summary_table import summary_text
 from pathways.system import System
 from pathways.testing import StrategySuite
 from pathways.testing.fake import drive, example_view, fake_result, sha
@@ -204,6 +206,22 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_champions(tmp_path: FilePath
     assert resumed.fingerprint == whole.fingerprint
     hashes = [{row.hash for row in system.ledger.rows()} for system in (whole, resumed)]
     assert hashes[0] == hashes[1]
+
+
+def test_what_races_stopped_is_shown(tmp_path: FilePath) -> None:
+    system = learn(tmp_path, SETTINGS, ["one"])
+    rows = [row.result for row in system.ledger.rows()]
+    summary = system.summary()
+    side = summary["sides"]["champions"]
+    steps = sum(result.stopped or TRAINING.steps for result in rows)
+    assert side["stopped"] == sum(bool(result.stopped) for result in rows) > 0
+    assert side["steps_saved"] == pytest.approx(1 - steps / (TRAINING.steps * len(rows)))
+    said = f"races stopped {side['stopped']} of {len(rows)} candidates of champions: {100 * side['steps_saved']:.0f} %"
+    assert said in summary_text(summary)
+    assert said.capitalize() in write_report(system).read_text()
+    other = learn(tmp_path / "b", replace(SETTINGS, racing=None), ["one"]).summary()
+    assert other["sides"]["champions"]["stopped"] == other["sides"]["champions"]["steps_saved"] == 0
+    assert "races" not in summary_text(other)
 
 
 def test_without_false_stops_racing_changes_no_champion(tmp_path: FilePath) -> None:
