@@ -50,7 +50,7 @@ class Rivals:
         if isinstance(self.rule, Paired):
             rival = Rival(result.candidate, (), score, factors, result.merits)
         else:
-            rival = Rival(result.candidate, self.curve(factors, result), score, factors)
+            rival = Rival(result.candidate, self.curve(factors, result), score)
         self._known[result.candidate] = rival
 
 

@@ -43,6 +43,7 @@ RULES: Mapping[str, Any] = {
     "paired": "paired",
     "paired-best": {"paired": {"rival": "best"}},
     "median": {"pruner": {"name": "median"}},
+    "percentile-75": {"pruner": {"name": "percentile", "percentile": 75.0}},  # stops the last quarter at each point
 }
 
 
@@ -208,9 +209,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the study, and print its table or, with `--json`, its rows."""
     parser = argparse.ArgumentParser(prog="python -m pathways.experiments.racing_study", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, help="how many, from 0 on (default 10)")
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), metavar="RULE",
+                        help=f"some of {', '.join(RULES)}; differences are to the first (default all)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args(arguments)
-    rows = summary(run(range(options.seeds)))
+    rows = summary(run(range(options.seeds), rules={name: RULES[name] for name in options.rules}))
     print(json.dumps(rows, indent=1) if options.json else table(rows))
 
 

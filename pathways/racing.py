@@ -39,7 +39,8 @@ class Paired:
     and compute, which is known before training. So a candidate whose expected score at the points is not below the
     rival's is stopped with probability at most `alpha`, over its whole training (Bonferroni). For classes that is
     exact (see `pathways.pairing`), for values and for several tasks of one candidate it holds for large samples.
-    It is a statement on the points: a candidate that is behind there and would have overtaken later is lost.
+    It is a statement on the points: a candidate that is behind there and would have overtaken later is lost. Races are
+    by right answers and squared errors also where a task's metric is another.
 
     Args:
         alpha: the rate, above 0 and below 1.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from pathways.candidate import Candidate, Result
 from pathways.errors import ConfigError
-from pathways.evolve import MuNet
+from pathways.evolve import Local, MuNet
 from pathways.evolve.munet_search import MuNetSearch
 from pathways.in_process import InProcess
 from pathways.pruner import Pruner
@@ -184,7 +185,7 @@ class Stopping(InProcess):
 
 
 def learn(folder: FilePath, settings: MuNet, names: Sequence[str] = ("one", "two"),
-          engine: Callable[[], InProcess] = InProcess) -> System:
+          engine: Callable[[], Any] = InProcess) -> System:
     tasks = [task_of(name) for name in names]
     known = (folder / "system.json").exists()
     system = System.open(folder) if known else System.create(folder, seed=3, root=tiny_root(), training=TRAINING)
@@ -206,6 +207,17 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_champions(tmp_path: FilePath
     assert resumed.fingerprint == whole.fingerprint
     hashes = [{row.hash for row in system.ledger.rows()} for system in (whole, resumed)]
     assert hashes[0] == hashes[1]
+
+
+def test_races_do_not_depend_on_workers(tmp_path: FilePath) -> None:
+    settings = replace(SETTINGS, generations=2)
+    here = learn(tmp_path / "a", settings, ["one"])
+    with closing(Local(workers=2)) as engine:
+        there = learn(tmp_path / "b", settings, ["one"], engine=lambda: engine)
+    assert there.fingerprint == here.fingerprint
+    stops = [{(row.hash, row.result.stopped) for row in system.ledger.rows()} for system in (here, there)]
+    assert stops[0] == stops[1]
+    assert any(step for _, step in stops[0])
 
 
 def test_what_races_stopped_is_shown(tmp_path: FilePath) -> None:

@@ -11,6 +11,8 @@ import pytest
 from pathways.experiments import racing_study
 from pathways.experiments.racing_study import SEARCH, TRAINING, Outcome, run, summary, table
 
+TINY = {"none": None, "paired": "paired", "strict": {"paired": {"alpha": 0.9, "rival": "best"}}}
+
 
 def outcome(score: float, **changes: Any) -> Outcome:
     return replace(Outcome(score, 10, 0, 1000, 1000, 5.0, 3, 0, 0), **changes)
@@ -42,10 +44,10 @@ def test_it_runs_and_without_false_stops_champions_are_equal(
 ) -> None:
     small = replace(SEARCH, generations=2, children=2)
     short = replace(TRAINING, steps=8)
-    rules = {"none": None, "paired": "paired", "strict": {"paired": {"alpha": 0.9, "rival": "best"}}}
 
-    def tiny(seeds: Any) -> Any:
-        return run(seeds, ("Tengwar",), small, short, rules)
+    def tiny(seeds: Any, rules: Any) -> Any:
+        assert list(rules) == list(racing_study.RULES)
+        return run(seeds, ("Tengwar",), small, short, TINY)
 
     monkeypatch.setattr(racing_study, "run", tiny)
     racing_study.main(["--seeds", "2", "--json"])
@@ -60,6 +62,8 @@ def test_it_runs_and_without_false_stops_champions_are_equal(
     if not paired["lost"]:
         assert paired["difference"] == 0
         assert paired["equal_champions"] == 2
-    monkeypatch.setattr(racing_study, "run", lambda seeds: {"none": [[outcome(0.5)] for _ in seeds]})
-    racing_study.main(["--seeds", "1"])
-    assert capsys.readouterr().out.startswith("| rule | champions' score |")
+    told = {name: [[outcome(0.5)]] for name in ("none", "median")}
+    monkeypatch.setattr(racing_study, "run", lambda seeds, rules: {name: told[name] for name in rules})
+    racing_study.main(["--seeds", "1", "--rules", "none", "median"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0] for line in lines] == ["| rule", "|" + "---|" * 8, "| none", "| median"]
