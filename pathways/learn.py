@@ -49,7 +49,8 @@ class Work:
         """The best path found; a `PathwaysError` says why there is none."""
         winner = self.search.best()
         if winner is None:
-            reasons = "; ".join(sorted(self.failures)[:3]) or "it asked for no candidate"
+            none = "races stopped them all" if self.tried else "it asked for no candidate"
+            reasons = "; ".join(sorted(self.failures)[:3]) or none
             raise PathwaysError(
                 f"strategy `{self.strategy}` found no path for {', '.join(map(repr, self.tasks))} "
                 f"in {self.tried} candidates: {reasons}."

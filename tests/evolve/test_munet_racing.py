@@ -23,7 +23,7 @@ from pathways.report import write_report
 from pathways.summary_table import summary_text
 from pathways.system import System
 from pathways.testing import StrategySuite
-from pathways.testing.fake import drive, example_view, fake_result, sha
+from pathways.testing.fake import drive, example_view, failed, fake_result, sha
 from tests.helpers_munet import OFTEN, VIEW, after, told
 from tests.helpers_tiny import TRAINING, task_of, tiny_root
 
@@ -154,6 +154,28 @@ def test_several_tasks_race_by_their_mean() -> None:
     races = [c.race for asked in run.asked[1:] for c in asked]
     assert all(race is not None and set(race.factors) == {"task0", "task1"} for race in races)
     assert any(r.stopped for _, r in run.told)
+
+
+def test_a_sampler_is_told_scores_and_what_was_stopped_with_its_curve() -> None:
+    settings = MuNet(generations=4, children=6, rates=OFTEN, racing="paired", hyperparameters="optuna", size=0.9)
+    run = drive(settings, VIEW, lambda c: failed(c) if c.labels["number"] == 3 else raced(c))
+    search = run.search
+    assert isinstance(search, MuNetSearch)
+    assert search._study is not None
+    trials = search._study._study.trials
+    children = run.told[len(run.asked[0]):]
+    assert len(trials) == len(children)
+    for trial, (candidate, result) in zip(trials, children, strict=True):
+        assert candidate.race is not None
+        if result.stopped:
+            points = candidate.race.points(candidate.training.steps)
+            assert trial.state.name == "PRUNED"
+            assert len(trial.intermediate_values) == points.index(result.stopped) + 1
+        elif result.failure:
+            assert trial.state.name == "FAIL"
+        else:
+            assert trial.value == pytest.approx(search.score_of(candidate, result))
+    assert {trial.state.name for trial in trials} == {"PRUNED", "FAIL", "COMPLETE"}
 
 
 def test_rules_are_settings_that_survive_json() -> None:

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from pathways.candidate import Augment, Candidate, Result
-from pathways.errors import ConfigError
+from pathways.candidate import Augment, Candidate, Measures, Result
+from pathways.errors import ConfigError, PathwaysError
+from pathways.learn import Work
 from pathways.ledger import Ledger
 from pathways.modules import Draft, Image, ModuleSpec, Vector
 from pathways.path import Path, Step
@@ -317,3 +318,16 @@ def test_a_budget_too_short_for_the_points_is_not_raced(tmp_path: FilePath) -> N
     (result,) = run(tmp_path, replace(plain(steps=2), race=perfect(RECORD, 60)))
     assert result.ok
     assert result.merits == {}
+
+
+def test_progress_shows_the_best_that_can_win_and_says_where_nobody_can() -> None:
+    class Nothing:
+        def best(self) -> None:
+            return None
+
+    work = Work(Nothing(), "munet", ("a",))  # type: ignore[arg-type]
+    measures = {"a": Measures(0.9, 0.9, 0.1, 0.9, 10)}
+    assert work.see(Result("s", measures=measures, stopped=5)).best is None
+    with pytest.raises(PathwaysError, match="in 1 candidates: races stopped them all"):
+        work.winner()
+    assert work.see(Result("t", measures=measures)).best == 0.9
