@@ -13,7 +13,8 @@ from typing import Any
 _HOMES = {
     "FineTune": "controls", "FineTuneAll": "controls", "HeadOnly": "controls", "Independent": "controls",
     "Joint": "controls", "Local": "local", "MuNet": "munet", "PathNet": "pathnet", "PathNetAlways": "pathnet_always",
-    "PathNetFineTune": "pathnet_controls", "RandomPath": "pathnet_controls", "Score": "score",
+    "PathNetFineTune": "pathnet_controls", "RandomPath": "pathnet_controls", "Sampler": "hyperparameters",
+    "Score": "score",
 }
 
 __all__ = sorted(_HOMES)

@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 
 from pathways.candidate import Candidate, Result, Training
 from pathways.errors import ConfigError
-from pathways.modules import Frozen, Warm
+from pathways.modules import Frozen, FrozenDict, Warm
 from pathways.path import Path
 from pathways.strategy import View, Winner
 
+from .hyperparameters import INHERIT, SPACE, HyperparameterStudy, Sampler, as_hyperparameters, check_space
 from .paths import fresh, on_trunk_of, require_root, warm, with_head, without_head
 from .settings import as_training, settings_json, whole_number
 
@@ -33,18 +34,38 @@ class Control:
         training: hyperparameters and budget, or plain data for them; `None` takes the run's.
         steps: optimizer steps in place of those of `training`.
         repeats: how many times it is trained, each with other random weights and noise.
+        hyperparameters: `inherit` takes those of `training`; `optuna`, or `{optuna: {sampler: gp}}`, tunes `space` for
+            each task: the best of `candidates` settings is kept, by validation quality.
+        space: lists of values of `Training` fields, as muNet's.
+        candidates: how many settings are tried for each task.
+        children: how many of them in a round, before the sampler is told how good they were.
     """
 
     name: str = "control"
     training: Any = None
     steps: int | None = None
     repeats: int = 1
+    hyperparameters: Any = INHERIT
+    space: Mapping[str, Sequence[Any]] = SPACE
+    candidates: int = 16
+    children: int = 4
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "training", as_training(self.training))
         if self.steps is not None:
             whole_number("steps", self.steps, 0)
-        whole_number("repeats", self.repeats, 1)
+        for name in ("repeats", "candidates", "children"):
+            whole_number(name, getattr(self, name), 1)
+        object.__setattr__(self, "hyperparameters", as_hyperparameters(self.hyperparameters))
+        check_space(self.space)
+        object.__setattr__(self, "space", FrozenDict({name: tuple(values) for name, values in self.space.items()}))
+        if self.tuned and self.repeats > 1:
+            raise ConfigError(f"`repeats` must be 1 where `optuna` draws hyperparameters, found {self.repeats}.")
+
+    @property
+    def tuned(self) -> bool:
+        """Whether a sampler draws its hyperparameters."""
+        return isinstance(self.hyperparameters, Sampler)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain data."""
@@ -60,9 +81,12 @@ class Control:
         parents = ["root"] if any(_builds_on_blobs(path) for path in paths.values()) else []
         data = {task.name: task.fingerprint for task in view.tasks}
         labels = {"strategy": self.name, "generation": 0, "parents": parents, "mutations": []}
+        first = Candidate(paths, training, data, run=view.run, labels={**labels, "number": 0})
+        if self.tuned:
+            study = HyperparameterStudy(self.space, self.hyperparameters, view.run, "+".join(data), self.name)
+            return Tuned(first, study, self.candidates, self.children, finish)
         candidates = [
-            Candidate(paths, training, data, run=view.run, repeat=repeat, labels={**labels, "number": repeat})
-            for repeat in range(self.repeats)
+            replace(first, repeat=repeat, labels={**labels, "number": repeat}) for repeat in range(self.repeats)
         ]
         return OneAsk(candidates, finish)
 
@@ -184,6 +208,43 @@ class OneAsk:
         candidate, result = self._best
         parents = tuple(candidate.labels["parents"])
         return self._finish(Winner(candidate.trained_paths(result), candidate, result, parents))
+
+
+class Tuned(OneAsk):
+    """A search that asks for one candidate with ever other hyperparameters, in rounds, and keeps the best.
+
+    Args:
+        first: the candidate; of its training, what the study draws is replaced.
+        study: what draws, and is told validation qualities.
+        candidates: how many to try.
+        children: how many of them in a round.
+        finish: what is made of the winner.
+    """
+
+    def __init__(
+        self, first: Candidate, study: HyperparameterStudy, candidates: int, children: int,
+        finish: Callable[[Winner], Winner],
+    ) -> None:
+        super().__init__([], finish)
+        self._first, self._study, self._left, self._children = first, study, candidates, children
+        self._trials: list[int] = []
+
+    def ask(self) -> list[Candidate]:
+        """The next round."""
+        drawn = [self._study.ask() for _ in range(min(self._children, self._left))]
+        self._left -= len(drawn)
+        self._trials = [number for number, _ in drawn]
+        first = self._first
+        return [
+            replace(first, training=replace(first.training, **values), labels={**first.labels, "number": number})
+            for number, values in drawn
+        ]
+
+    def tell(self, results: Sequence[tuple[Candidate, Result]]) -> None:
+        """Tell the study each quality, and keep the best result."""
+        for number, (_, result) in zip(self._trials, results, strict=True):
+            self._study.tell(number, result.quality if result.ok else None)
+        super().tell(results)
 
 
 def _alone(view: View, trunk: Path) -> dict[str, Path]:

@@ -13,9 +13,11 @@ from typing import Any, cast
 
 from pathways.candidate import SAMPLERS, Training
 from pathways.errors import ConfigError
-from pathways.modules import FrozenDict, ModuleSpec
+from pathways.modules import ModuleSpec
+from pathways.racing import as_rule
 from pathways.strategy import View
 
+from .hyperparameters import INHERIT, SPACE, as_hyperparameters, check_space
 from .munet_search import MuNetSearch
 from .presets import MUNET_PRESETS, preset
 from .score import Score
@@ -24,13 +26,6 @@ from .settings import as_spec, as_training, settings_json, whole_number
 ADAPTER = ModuleSpec("adapter", {"dim": 16})
 
 KINDS = ("clone", "adapter", "hyperparameter", "layers")
-
-SPACE: Mapping[str, Sequence[Any]] = FrozenDict({
-    "lr": (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1),
-    "warmup": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4),
-    "weight_decay": (0.0, 1e-4, 1e-3, 1e-2, 0.1),
-    "label_smoothing": (0.0, 0.05, 0.1, 0.2),
-})
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,10 @@ class MuNet:
         mutable_rates: whether each rate is itself inherited and mutable, along 0.02 to 0.30; 0 stays 0.
         size, compute: the score's factors, see `Score`.
         space: lists of values of `Training` fields, each mutating one step at a time along its list.
+        hyperparameters: where a child's values of `space` come from: `inherit` takes the parent's and mutates them;
+            `optuna`, or `{optuna: {sampler: gp}}`, draws them with a sampler that is told the scores, see `Sampler`.
+        racing: when a child stops early because it cannot win: `paired`, `{paired: {alpha: 0.01}}`, or an Optuna
+            pruner, `{pruner: {name: median}}`; see `pathways.racing.Paired`, `pathways.pruner.Pruner`. `None` is off.
         adapter: the module that is inserted behind a layer; `None` never inserts one.
         adapter_dims: its widths, a mutable hyperparameter of the path that later adapters get.
         scratch: whether an untrained root (of `Init` drafts) competes for every task, or, where false, only
@@ -96,6 +95,8 @@ class MuNet:
     scratch_training: Mapping[str, Any] = field(default_factory=dict)
     scratch_generations: int | None = None
     sampler: str = "joint"
+    hyperparameters: Any = INHERIT
+    racing: Any = None
     name: str = field(default="munet", init=False)
 
     def __post_init__(self) -> None:
@@ -114,19 +115,15 @@ class MuNet:
             whole_number("adapter_dims", dim, 1)
         if self.sampler not in SAMPLERS:
             raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
+        object.__setattr__(self, "hyperparameters", as_hyperparameters(self.hyperparameters))
+        object.__setattr__(self, "racing", as_rule(self.racing))
         Score(self.size, self.compute)
         self._check_training()
         self._check_rates()
 
     def _check_training(self) -> None:
         known = Training.__dataclass_fields__
-        for name, values in self.space.items():
-            if name not in known or isinstance(values, str) or not values:
-                raise ConfigError(
-                    f"`space` must give non-empty lists for fields of `training`, found {name!r}: {values!r}."
-                )
-            for value in values:
-                replace(Training(), **{name: value})
+        check_space(self.space)
         for name in ("probe_training", "scratch_training"):
             changes = getattr(self, name)
             if unknown := sorted(set(changes) - set(known)):

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from pathways.candidate import Candidate, Result, Training
 from pathways.modules import Frozen, Init, Warm
 from pathways.path import Path
+from pathways.racing import Race
 from pathways.seeds import numpy_generator
 from pathways.strategy import View, Winner
 
+from .hyperparameters import HyperparameterStudy, Sampler
 from .member import Member, inherited, seeds_of
 from .offspring import Child, make_child
 from .outline import layers
 from .paths import with_head, without_head
-from .score import Score, accounted, users_of
+from .rivals import Rivals
+from .score import Score, accounted, discounted, users_of
 
 if TYPE_CHECKING:
     from .munet import MuNet
@@ -42,28 +45,37 @@ class MuNetSearch:
         self._number = 0
         self._asked: list[tuple[Candidate, Child]] = []
         self._tried: dict[str, tuple[Candidate, Result]] = {}
+        self._rivals = Rivals(settings.racing, view.tasks) if settings.racing else None
+        self._probed: dict[str, str] = {}  # by seed, the candidate that was its probe
+        drawn = isinstance(settings.hyperparameters, Sampler)
+        names = (view.run, "+".join(self.names), settings.name)
+        self._study = HyperparameterStudy(settings.space, settings.hyperparameters, *names) if drawn else None
+        self._trials: list[int] = []
 
     def ask(self) -> list[Candidate]:
         """The probes first, then a generation of children at a time."""
         self.generation += 1
-        self._asked = []
+        self._asked, self._trials = [], []
         if self.generation == 0:
             self._asked = self._probes()
         elif self.generation <= self.generations:
             rng = numpy_generator(self.view.run, "+".join(self.names), "munet", self.generation)
             for _ in range(self.settings.children):
-                child = make_child(self._parent(rng), self.settings, self.seeds, self.view.families, rng)
+                parent, drawn = self._parent(rng), self._draw()
+                child = make_child(parent, self.settings, self.seeds, self.view.families, rng, drawn)
                 self._asked.append((self._candidate(child), child))
         return [candidate for candidate, _ in self._asked]
 
     def tell(self, results: Sequence[tuple[Candidate, Result]]) -> None:
         """A child joins the population only if its score beats its parent's; a probe joins and scores its seed."""
+        self._remember(results)
         for (candidate, result), (_, child) in zip(results, self._asked, strict=True):
             if not result.ok:
                 continue
             paths = candidate.trained_paths(result)
             score = self._scored(paths, result)
             if self.generation == 0:
+                self._probed |= {s.key: candidate.hash for s in self.seeds if s.trunk.hash == child.trunk.hash}
                 self.seeds = [replace(s, score=score) if s.trunk.hash == child.trunk.hash else s for s in self.seeds]
             elif child.parent.score is not None and score <= child.parent.score:
                 continue
@@ -78,19 +90,52 @@ class MuNetSearch:
         extra = inherited(member, self.settings)
         return Winner(candidate.trained_paths(result), candidate, result, member.parents, extra)
 
+    def score_of(self, candidate: Candidate, result: Result) -> float:
+        """The score of a candidate that was trained to its end."""
+        return self._scored(candidate.trained_paths(result), result)
+
     def _scored(self, paths: Mapping[str, Path], result: Result) -> float:
-        """The mean over the tasks of each one's score; of what they share, each is charged its part."""
-        blobs = [set(path.frozen()) for path in paths.values()]
-        users = {**self.users, **{blob: {*self.users.get(blob, ()), *self.names} for blob in set.intersection(*blobs)}}
-        scores = [
-            self.score(
-                result.measures[task].quality,
-                accounted(path, task, users, self.view.families),
-                path.costs(self.view.families).flops,
-            )
-            for task, path in paths.items()
-        ]
+        """The mean over the tasks of each one's quality, discounted."""
+        factors = self._factors(paths)
+        scores = [discounted(result.measures[task].quality, factors[task]) for task in paths]
         return sum(scores) / len(scores)
+
+    def _factors(self, paths: Mapping[str, Path]) -> dict[str, float]:
+        """By task, what its quality is multiplied by; of what the tasks share, each is charged its part."""
+        costs = {task: path.costs(self.view.families) for task, path in paths.items()}
+        shared = set.intersection(*(set(c.sizes) for c in costs.values()))
+        users = {**self.users, **{blob: {*self.users.get(blob, ()), *self.names} for blob in shared}}
+        return {
+            task: self.score.factor(accounted(path, task, users, self.view.families), costs[task].flops)
+            for task, path in paths.items()
+        }
+
+    def _draw(self) -> dict[str, Any] | None:
+        """A child's hyperparameters, where a sampler draws them."""
+        if self._study is None:
+            return None
+        number, drawn = self._study.ask()
+        self._trials.append(number)
+        return drawn
+
+    def _remember(self, results: Sequence[tuple[Candidate, Result]]) -> None:
+        """Keep what later races and draws are made of."""
+        for i, (candidate, result) in enumerate(results):
+            factors = candidate.race.factors if candidate.race else {}
+            score = self.score_of(candidate, result) if result.ok else None
+            if self._rivals is not None:
+                self._rivals.add(factors, result, score)
+            if self._study is not None and i < len(self._trials):  # probes are not drawn
+                curve = self._rivals.curve(factors, result) if self._rivals and result.stopped else ()
+                self._study.tell(self._trials[i], score, curve)
+
+    def _race(self, parent: Member, paths: Mapping[str, Path]) -> Race | None:
+        """What a child is measured against: a probe, and a child of a seed that was not probed, against nobody."""
+        if self._rivals is None:
+            return None
+        best = max(self.population, key=_rank).key if self.population else None
+        key = None if self.generation == 0 else self._probed.get(parent.key, parent.key)
+        return self._rivals.race(self._factors(paths), key, best)
 
     def _join(
         self, candidate: Candidate, result: Result, child: Child, paths: Mapping[str, Path], score: float
@@ -152,6 +197,7 @@ class MuNetSearch:
         return Candidate(
             paths, training or member.training, {task.name: task.fingerprint for task in self.view.tasks},
             self.view.run, self.generation, sampler=self.settings.sampler, labels=labels,
+            race=self._race(parent, paths),
         )
 
     def _outline(self, trunk: Path) -> tuple[list[str], object]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,7 +41,8 @@ class Child:
 
 
 def make_child(
-    parent: Member, settings: MuNet, models: Sequence[Member], families: Families, rng: np.random.Generator
+    parent: Member, settings: MuNet, models: Sequence[Member], families: Families, rng: np.random.Generator,
+    drawn: Mapping[str, Any] | None = None,
 ) -> Child:
     """A child that differs from its parent in at least one mutation of path or training, where the rates allow any.
 
@@ -51,9 +52,10 @@ def make_child(
         models: root and champions, whose layers may be put back on top.
         families: the families that specs may name.
         rng: where the draws come from.
+        drawn: its hyperparameters in `space`, where a sampler has drawn them; else the parent's, mutated.
     """
     for _ in range(_TRIES):
-        child, changed = _mutated(parent, settings, models, families, rng)
+        child, changed = _mutated(parent, settings, models, families, rng, drawn)
         if changed:
             break
     return child
@@ -81,10 +83,14 @@ class _Rates:
 
 
 def _mutated(
-    parent: Member, settings: MuNet, models: Sequence[Member], families: Families, rng: np.random.Generator
+    parent: Member, settings: MuNet, models: Sequence[Member], families: Families, rng: np.random.Generator,
+    drawn: Mapping[str, Any] | None,
 ) -> tuple[Child, bool]:
     rates = _Rates(parent, settings, rng)
-    training, words = _training(parent.training, settings, rates)
+    if drawn is None:
+        training, words = _training(parent.training, settings, rates)
+    else:
+        training, words = replace(parent.training, **drawn), _changes(parent.training, drawn)
     dim, noted = parent.adapter_dim, list[str]()
     if settings.adapter is not None and rates.happens("adapter_dim", "hyperparameter"):
         dim = step_along(settings.adapter_dims, dim, rates.direction())
@@ -120,6 +126,11 @@ def _training(training: Training, settings: MuNet, rates: _Rates) -> tuple[Train
                 words.append(f"{name} {before} -> {value}")
                 training = replace(training, **{name: value})
     return training, words
+
+
+def _changes(training: Training, drawn: Mapping[str, Any]) -> list[str]:
+    before = {name: getattr(training, name) for name in drawn}
+    return [f"{name} {before[name]} -> {value}" for name, value in drawn.items() if value != before[name]]
 
 
 def _height(

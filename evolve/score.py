@@ -52,8 +52,20 @@ class Score:
 
     def __call__(self, quality: float, accounted: Fraction | float, flops: int) -> float:
         """The score; a negative quality (a negated error) is made worse, not better, by the factors."""
-        factor = self.size ** float(accounted / self.base_parameters) * self.compute ** (flops / self.base_flops)
-        return quality * factor if quality >= 0 else quality / max(factor, 1e-12)
+        return discounted(quality, self.factor(accounted, flops))
+
+    def factor(self, accounted: Fraction | float, flops: int) -> float:
+        """What quality is multiplied by: it is known before a path is trained."""
+        return self.size ** float(accounted / self.base_parameters) * self.compute ** (flops / self.base_flops)
+
+
+def discounted(quality: float, factor: float) -> float:
+    """Quality times a factor of at most 1; a negative quality is made worse by it.
+
+    >>> discounted(0.5, 0.5), discounted(-0.5, 0.5)
+    (0.25, -1.0)
+    """
+    return quality * factor if quality >= 0 else quality / max(factor, 1e-12)
 
 
 def users_of(champions: Iterable[Champion]) -> dict[str, set[str]]:

@@ -176,6 +176,8 @@ def _searches(strategy: Any, index: int, scratch: bool = False) -> tuple[int, in
         each = strategy.population
     elif hasattr(strategy, "tournament"):
         each = 2
+    elif hasattr(strategy, "repeats"):
+        each = strategy.candidates if getattr(strategy, "tuned", False) else strategy.repeats
     else:
-        each = getattr(strategy, "children", getattr(strategy, "repeats", 1))
+        each = getattr(strategy, "children", 1)
     return probes, rounds * each

@@ -9,9 +9,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pathways.candidate import Training
 from pathways.errors import ConfigError, PathError
+from pathways.evolve.hyperparameters import Sampler
 from pathways.modules import ModuleSpec
 from pathways.modules.spec import thaw
 from pathways.path import Path
+from pathways.pruner import Pruner
+from pathways.racing import Paired
 
 from .names import unknown
 
@@ -84,7 +87,7 @@ def plain(value: Any) -> Any:
         config = thaw(value.config)
         flat = value.version == 1 and not value.parts and not _SPEC_KEYS & set(config)
         return {"family": value.family, **config} if flat else value.to_json()
-    if isinstance(value, Path):
+    if isinstance(value, (Path, Paired, Pruner, Sampler)):
         return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.init}

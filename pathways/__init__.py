@@ -14,9 +14,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Affine": "task", "Augment": "candidate", "Candidate": "candidate", "Champion": "strategy", "Classes": "task",
-    "DeltaRef": "path", "ForgettingError": "errors", "Measures": "candidate", "Metric": "measure", "Path": "path",
-    "PathwaysError": "errors", "Pool": "pool", "Result": "candidate", "Split": "task", "Step": "path",
-    "System": "system", "Task": "task", "Training": "candidate", "Values": "task",
+    "DeltaRef": "path", "ForgettingError": "errors", "Measures": "candidate", "Metric": "measure",
+    "Paired": "racing", "Path": "path", "PathwaysError": "errors", "Pool": "pool", "Pruner": "pruner", "Race": "racing",
+    "Result": "candidate", "Split": "task", "Step": "path", "System": "system", "Task": "task",
+    "Training": "candidate", "Values": "task",
 }
 _SUBPACKAGES = ("data", "evolve", "modules", "metrics", "testing")
 

@@ -11,6 +11,7 @@ from pathways.modules import Draft, FrozenDict, content_hash
 
 from .errors import ConfigError, PathError
 from .path import Path
+from .racing import Race
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,7 @@ class Candidate:
             `proportional` one task a step, drawn by its number of samples.
         optimizer_state: whether the drafts' optimizer state is kept as blobs.
         labels: what says where it came from (strategy, number, parents, mutations); never part of the hash.
+        race: what it is measured against while it trains, and when it stops; `None` trains to the end.
     """
 
     paths: Mapping[str, Path]
@@ -206,6 +208,7 @@ class Candidate:
     sampler: str = "joint"
     optimizer_state: bool = False
     labels: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    race: Race | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", FrozenDict({task: self.paths[task] for task in sorted(self.paths)}))
@@ -230,6 +233,11 @@ class Candidate:
     @cached_property
     def hash(self) -> str:
         """The candidate's identity: it changes exactly when its result could."""
+        return self.unraced if self.race is None else content_hash([self.unraced, self.race.hash])
+
+    @cached_property
+    def unraced(self) -> str:
+        """The hash without the race: what seeds derive from, so that racing changes no weight."""
         position = {name: i for i, name in enumerate(self.drafts())}
         paths = {t: [path.hash, [position[d.name] for d in path.drafts_in_order()]] for t, path in self.paths.items()}
         return content_hash({
@@ -253,6 +261,7 @@ class Candidate:
             "paths": {task: path.to_json() for task, path in self.paths.items()}, "training": self.training.to_json(),
             "data": dict(self.data), "run": self.run, "order": self.order, "repeat": self.repeat,
             "sampler": self.sampler, "optimizer_state": self.optimizer_state, "labels": dict(self.labels),
+            "race": self.race and self.race.to_json(),
         }
 
     @classmethod
@@ -261,6 +270,7 @@ class Candidate:
         values = dict(data)
         values["paths"] = {task: Path.from_json(path) for task, path in values["paths"].items()}
         values["training"] = Training.from_json(values["training"])
+        values["race"] = Race.from_json(values["race"]) if values.get("race") else None
         return cls(**values)
 
 
@@ -294,6 +304,9 @@ class Result:
         blobs, optimizers: the blob of each draft, and of its optimizer state where that is kept.
         stack: how many candidates were trained as one program with it, itself among them.
         alone: why it was trained by itself, where stacks are on.
+        stopped: after which step its race stopped it, 0 where it trained to its end. It then has the measures of that
+            step and no blobs.
+        merits: by task, what its race measured at each point, as `pathways.racing.pack` writes it.
     """
 
     candidate: str
@@ -309,11 +322,13 @@ class Result:
     optimizers: Mapping[str, str] = field(default_factory=dict)
     stack: int = 1
     alone: str = ""
+    stopped: int = 0
+    merits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """Whether it trained to the end."""
-        return not self.failure
+        """Whether it trained to the end: it can win."""
+        return not self.failure and not self.stopped
 
     @property
     def quality(self) -> float:
@@ -335,6 +350,7 @@ class Result:
         values = dict(data)
         values["measures"] = {task: Measures(**m) for task, m in values["measures"].items()}
         values["curve"] = tuple((int(s), t, float(v)) for s, t, v in values["curve"])
+        values["merits"] = {task: tuple(packed) for task, packed in values.get("merits", {}).items()}
         return cls(**values)
 
 

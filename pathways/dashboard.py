@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import sqlite3
@@ -20,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from .errors import LedgerError
 from .ledger import Ledger
 from .ledger_rows import Row
+from .optuna_study import quietly
 
 
 def write_study(run_dir: str | FilePath, out: str | FilePath | None = None) -> FilePath:
@@ -27,7 +27,8 @@ def write_study(run_dir: str | FilePath, out: str | FilePath | None = None) -> F
 
     A trial's value is its validation quality (more is better), its parameters are the hyperparameters that
     vary among the task's candidates, its intermediate values the qualities measured while it trained. What
-    failed is a failed trial. User attributes tell strategy, number, parents, costs and the reason of failure.
+    failed is a failed trial, what a race stopped a pruned one. User attributes tell strategy, number, parents, costs
+    and the reason of failure.
 
     Args:
         run_dir: the run directory.
@@ -49,7 +50,7 @@ def write_study(run_dir: str | FilePath, out: str | FilePath | None = None) -> F
         rows = ledger.rows()
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".tmp-") as folder:
-        with _quiet(), _storage(FilePath(folder) / "optuna.db") as storage:
+        with quietly(), _storage(FilePath(folder) / "optuna.db") as storage:
             for task in dict.fromkeys(task for row in rows for task in row.tasks):
                 _add_study(storage, task, [row for row in rows if task in row.tasks])
         os.replace(FilePath(folder) / "optuna.db", file)
@@ -80,19 +81,20 @@ def _trial(
 ) -> FrozenTrial:
     result = row.result
     quality = result.measures[task].quality if task in result.measures else math.nan
-    ok = result.ok and math.isfinite(quality)
+    measured = not result.failure and math.isfinite(quality)
+    state = TrialState.PRUNED if result.stopped else TrialState.COMPLETE
     params = {name: settings[name] for name in distributions if settings.get(name) is not None}
     curve = {step: v if higher_is_better else 1 / (1 + v) for step, name, v in result.curve if name == task}
     attributes = {
         "candidate": row.hash, "strategy": row.strategy, "number": row.number, "generation": row.generation,
         "parents": list(row.parents), "mutations": row.labels.get("mutations"), "reused": row.reused,
-        "failure": result.failure or ("" if ok else f"quality is {quality}"),
+        "failure": result.failure or ("" if measured else f"quality is {quality}"),
         "parameters": result.parameters, "trainable": result.trainable, "flops": result.flops,
         "seconds": row.seconds, "cpu_seconds": row.cpu_seconds,
     }
     trial = optuna.trial.create_trial(
-        state=TrialState.COMPLETE if ok else TrialState.FAIL,
-        value=quality if ok else None,
+        state=state if measured else TrialState.FAIL,
+        value=quality if measured else None,
         params=params,
         distributions={name: distributions[name] for name in params},
         intermediate_values={step: value for step, value in curve.items() if math.isfinite(value)},
@@ -155,14 +157,3 @@ def _storage(file: FilePath) -> Iterator[optuna.storages.RDBStorage]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna says nothing below a warning inside the block; its verbosity is as before afterwards."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)

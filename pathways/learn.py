@@ -43,7 +43,7 @@ class Work:
     def see(self, result: Result) -> Event:
         """Take a result; returns where the search stands."""
         self.tried += 1
-        self.best = max(self.best, result.quality)
+        self.best = max(self.best, result.quality) if result.ok else self.best
         self.failures |= {result.failure} if result.failure else set()
         best = self.best if self.best > float("-inf") else None
         return Event("+".join(self.tasks), self.strategy, self.tried, best=best)
@@ -52,7 +52,8 @@ class Work:
         """The best path found; a `PathwaysError` says why there is none."""
         winner = self.search.best()
         if winner is None:
-            reasons = "; ".join(sorted(self.failures)[:3]) or "it asked for no candidate"
+            none = "races stopped them all" if self.tried else "it asked for no candidate"
+            reasons = "; ".join(sorted(self.failures)[:3]) or none
             raise PathwaysError(
                 f"strategy `{self.strategy}` found no path for {', '.join(map(repr, self.tasks))} "
                 f"in {self.tried} candidates: {reasons}."

@@ -204,8 +204,9 @@ class Ledger:
 
         asked = func.count(distinct(tried.c.hash))
         reused = func.count(distinct(case((tried.c.reused, tried.c.hash))))
+        stopped = func.count(distinct(case((candidates.c.stopped > 0, tried.c.hash))))
         query = (
-            select(tried.c.strategy, asked, reused, *map(paid, candidates.c["seconds", "cpu_seconds"]))
+            select(tried.c.strategy, asked, reused, *map(paid, candidates.c["seconds", "cpu_seconds"]), stopped)
             .join_from(tried, candidates)
             .where(*where(tried, task=task))
             .group_by(tried.c.strategy)

@@ -62,12 +62,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a strategy paid: candidates, how many of them came from the record, wall and processor seconds."""
+    """What a strategy paid: candidates, how many of them came from the record, wall and processor seconds.
+
+    `stopped` is how many of the candidates a race stopped.
+    """
 
     candidates: int
     reused: int
     seconds: float
     cpu_seconds: float
+    stopped: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def candidate_values(candidate: Candidate, result: Result, dispatch: int, finish
 
 _AS_THEY_ARE = (
     "failure", "measures", "curve", "parameters", "trainable", "flops", "seconds", "cpu_seconds",
-    "blobs", "optimizers", "stack", "alone",
+    "blobs", "optimizers", "stack", "alone", "stopped", "merits",
 )
 
 

@@ -87,6 +87,8 @@ candidates = Table(
     Column("optimizers", Plain, nullable=False),
     Column("stack", Integer, nullable=False),
     Column("alone", Text, nullable=False),
+    Column("stopped", Integer, nullable=False),
+    Column("merits", Plain, nullable=False),
     Column("finished", Double, nullable=False),
     Column("lost", Boolean, nullable=False),  # its blobs are gone: a record of the past, no longer an answer
 )

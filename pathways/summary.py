@@ -34,7 +34,8 @@ def summarise(system: Any) -> dict[str, Any]:
         `parameters, independent_parameters`: distinct parameters of all champions, root included, and the sum over
         the independent models.
         `seconds, cpu_seconds`: what the champions' searches took; `sides`: the same for each side of the
-        comparison, with its `ACC, BWT, forgetting, parameters, candidates`, controls by name.
+        comparison, with its `ACC, BWT, forgetting, parameters, candidates`, controls by name. `stopped`: how many of
+        its candidates races stopped; `steps_saved`: the share of its training steps that this saved.
         `matrices`: for each side, R[i][j], the test measure of task j after learning task i.
         `fingerprint`: equal for equal systems. `run`: the directory.
     """
@@ -74,6 +75,8 @@ def summarise(system: Any) -> dict[str, Any]:
             }
             | _stream(matrices[side], comparable, turn)
         )
+    for side, data in sides.items():
+        data["steps_saved"] = _saved(system, searches if side == CHAMPIONS else [side], data["stopped"])
     champions = sides[CHAMPIONS]
     return {
         "tasks": tasks,
@@ -148,7 +151,16 @@ def _paid(costs: Sequence[Any]) -> dict[str, Any]:
         "candidates": sum(cost.candidates for cost in costs),
         "seconds": sum(cost.seconds for cost in costs),
         "cpu_seconds": sum(cost.cpu_seconds for cost in costs),
+        "stopped": sum(cost.stopped for cost in costs),
     }
+
+
+def _saved(system: Any, strategies: Sequence[str], stopped: int) -> float:
+    """The share of the training steps that races saved; 0 where they stopped nobody."""
+    rows = [row for name in strategies for row in system.ledger.rows(strategy=name)] if stopped else []
+    budgets = [(row.result.stopped, int(row.training["steps"])) for row in rows]
+    saved = sum(budget - stop for stop, budget in budgets if stop)
+    return saved / sum(budget for _, budget in budgets) if saved else 0.0
 
 
 def _stream(cells: Sequence[Sequence[float | None]], comparable: bool, turn: float) -> dict[str, float | None]:

@@ -64,7 +64,16 @@ def _metrics(summary: Mapping[str, Any]) -> str:
     total, alone = summary["parameters"], summary["independent_parameters"]
     share = f", {100 * total / alone:.0f} % of {alone:,} in independent models" if alone else ""
     lines.append(f"parameters {total:,} (root included){share}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *racing_lines(summary)])
+
+
+def racing_lines(summary: Mapping[str, Any]) -> list[str]:
+    """For each side in which races stopped candidates, how many and what that saved."""
+    return [
+        f"races stopped {data['stopped']} of {data['candidates']} candidates of {side}: "
+        f"{100 * data['steps_saved']:.0f} % of the training steps saved"
+        for side, data in summary["sides"].items() if data.get("stopped")
+    ]
 
 
 def _sides(summary: Mapping[str, Any]) -> str:

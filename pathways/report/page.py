@@ -15,6 +15,7 @@ from pathways.files import write_atomically
 from pathways.graph import path_graph
 from pathways.graph_draw import graph_figure
 from pathways.summary import CHAMPIONS, plain_number, run_config, summarise
+from pathways.summary_table import racing_lines
 from pathways.text import measure_text, points_text, seconds_text, short_count, short_names
 
 from .figures import cost_chart, matrix_chart, search_chart, task_chart
@@ -80,7 +81,13 @@ def page(summary: Mapping[str, Any], pictures: Mapping[str, str], config: Mappin
             "Row i, column j: the test measure of task j after learning "
             "task i. A column that stays the same from its diagonal down was not forgotten.",
         ),
-        _figure("What it cost", pictures, "costs", "Processor time of all candidates tried, and distinct parameters."),
+        _figure(
+            "What it cost",
+            pictures,
+            "costs",
+            "Processor time of all candidates tried, and distinct parameters."
+            + "".join(f" {_e(line[0].upper() + line[1:])}." for line in racing_lines(summary)),
+        ),
         _figure("Search", pictures, "search", "The best validation measure so far, against the candidates tried."),
         _section(
             "Do it again",
@@ -107,7 +114,8 @@ def _figures(system: Any, summary: Mapping[str, Any]) -> dict[str, Figure]:
     curves = {}
     for task in summary["tasks"]:
         rows = system.ledger.rows(task=task["name"], strategy=task["strategy"])
-        values = [m.quality for row in rows for name, m in row.result.measures.items() if name == task["name"]]
+        values = [m.quality for row in rows if row.result.ok
+                  for name, m in row.result.measures.items() if name == task["name"]]
         values = [value for value in values if plain_number(value) is not None]
         if values:
             curves[task["name"]] = values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pathways.candidate import Candidate, Result
@@ -131,6 +132,17 @@ class StrategySuite:
         run = self._drive(every_third)
         trained = any(result.ok for _, result in run.told)
         assert (run.winner is not None) == trained
+        assert run.winner is None or run.winner.result.ok
+
+    def test_what_a_race_stops_never_wins(self) -> None:
+        """A strategy that asks for races goes on without those that they stop, whose blobs there are not."""
+        def every_third(candidate: Candidate) -> Result:
+            stops = candidate.race is not None and int(sha(candidate.hash, "stops")[:4], 16) % 3 == 0
+            result = fake_result(candidate)
+            return replace(result, stopped=1, blobs={}, optimizers={}) if stops else result
+
+        run = self._drive(every_third)
+        assert (run.winner is not None) == any(result.ok for _, result in run.told)
         assert run.winner is None or run.winner.result.ok
 
     def test_no_winner_where_all_fail(self) -> None:

@@ -20,6 +20,24 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, label_smoothing: float
 
 
 @torch.no_grad()
+def merits_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
+    """How well each sample was answered, (N,): the share of its views that are right, or the negated squared error.
+
+    Args:
+        task: whose target says which of both.
+        outputs: (views * N, ...), view by view.
+        targets: (N, ...).
+    """
+    n = len(targets)
+    every = targets.repeat(len(outputs) // n, *[1] * (targets.ndim - 1))
+    if isinstance(task.target, Classes):
+        merits = (outputs.argmax(1) == every).double()
+    else:
+        merits = -(outputs.double() - every.double()).square().flatten(1).mean(1)
+    return merits.reshape(-1, n).mean(0)
+
+
+@torch.no_grad()
 def measure(task: Task, outputs: Tensor, targets: Tensor, fitness: float | None = None) -> Measures:
     """The raw measures of outputs against targets.
 

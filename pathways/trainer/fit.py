@@ -16,7 +16,8 @@ from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
 
 from .augment import change
-from .evaluate import loss_of, measure
+from .course import Course
+from .evaluate import loss_of, measure, merits_of
 from .optimizer import clip, multiplier, set_learning_rate, state_of
 from .samples import Samples, rows, through
 
@@ -56,6 +57,8 @@ class Outcome:
     blobs: dict[str, str] = field(default_factory=dict)
     optimizers: dict[str, str] = field(default_factory=dict)
     states: dict[str, Tensors] = field(default_factory=dict)
+    stopped: int = 0
+    merits: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module | Delta],
@@ -68,10 +71,11 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
     training, outcome, best = candidate.training, Outcome(), _Best(candidate, drafts, optimizer)
     orders = [batch_order(candidate, work) for work in works]
     turns = task_order(candidate, works)
-    noise = torch_generator("noise", candidate.run, candidate.hash, candidate.repeat)
+    noise = torch_generator("noise", candidate.run, candidate.unraced, candidate.repeat)
     changes = torch_generator("changes", candidate.run, *sorted(candidate.paths), candidate.order)
     fitness = _Fitness(works)
     parameters = [p for draft in drafts.values() for p in draft.parameters()]
+    course = Course(candidate)
     for step in range(training.steps if parameters else 0):
         set_learning_rate(optimizer, multiplier(step, training), training)
         context = Context(generator=noise)
@@ -91,11 +95,31 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
         loss.backward()
         clip(parameters, training.clip)
         optimizer.step()
+        if step + 1 in course.points and course.stops(_merits(works)):
+            outcome.stopped = step + 1
+            break
         if training.evaluate_every and (step + 1) % training.evaluate_every == 0 and step + 1 < training.steps:
             best.see(outcome, step + 1, measure_all(works, fitness, step + 1))
+    outcome.merits = course.record()
+    if outcome.stopped:
+        counted = fitness if training.fitness == "training" else None
+        outcome.measures = measure_all(works, counted, outcome.stopped)
+        outcome.curve += [(outcome.stopped, name, m.validation) for name, m in outcome.measures.items()]
+        return outcome
     best.see(outcome, training.steps, measure_all(works, fitness, training.steps))
     best.restore(outcome)
     return outcome
+
+
+@torch.no_grad()
+def _merits(works: Sequence[Work]) -> dict[str, Tensor]:
+    """How well every work's validation samples are answered now."""
+    found = {}
+    for work in works:
+        output = work.model.path.output
+        outputs = through(work.model, work.validation.values, (output,))[output]
+        found[work.name] = merits_of(work.task, outputs, work.validation.targets)  # type: ignore[arg-type]
+    return found
 
 
 @torch.no_grad()

@@ -13,7 +13,8 @@ from pathways.candidate import Candidate, Measures
 from pathways.modules import Draft, Init
 from pathways.task import Classes, Task
 
-from .evaluate import measure
+from .course import Course
+from .evaluate import measure, merits_of
 from .heads import closed_form
 from .stack import Slots, StackedPaths
 from .stack_optimizer import StackOptimizer
@@ -72,7 +73,8 @@ class StackSplit:
 class Fitted:
     """What came of one candidate: measures and curve, or why it failed.
 
-    `place` is where it stands in the program at the end; `None` where it failed or was stopped.
+    `place` is where it stands in the program at the end; `None` where it failed or was stopped. `stopped` and `merits`
+    are as in `Result`.
     """
 
     failure: str = ""
@@ -80,6 +82,8 @@ class Fitted:
     curve: list[tuple[int, str, float]] = field(default_factory=list)
     quality: tuple[float, float] = (float("-inf"), 0.0)
     place: int | None = None
+    stopped: int = 0
+    merits: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def fit_stack(
@@ -105,13 +109,16 @@ def fit_stack(
     with torch.enable_grad():
         for step in range(steps):
             run.step(step, order[step])
+            run.race(step + 1)
             if every and (step + 1) % every == 0 and step + 1 < steps:
                 run.measure(step + 1)
     run.measure(run.training.steps)
     run.restore()
     run.refit_heads()
     for place, k in enumerate(run.alive):
-        run.fitted[k].place = None if run.fitted[k].failure else place
+        run.fitted[k].place = None if k in run.stopped else place
+    for fitted, course in zip(run.fitted, run.courses, strict=True):
+        fitted.merits = course.record()
     return run.fitted
 
 
@@ -130,6 +137,8 @@ class _Run:
         self.fitted = [Fitted() for _ in candidates]
         self.alive = list(range(len(candidates)))  # which candidate stands at each place of the stack
         self.stopped: set[int] = set()
+        self.courses = [Course(candidate) for candidate in candidates]
+        self.points = {point for course in self.courses for point in course.points}
         k, device = len(candidates), torch.device(program.device)
         self.columns = torch.arange(k, device=device)
         self.losses = torch.zeros(self.training.steps, k, device=device)
@@ -157,6 +166,29 @@ class _Run:
     # -- measuring ----------------------------------------------------------------------------------------
 
     @torch.no_grad()
+    def race(self, step: int) -> None:
+        """Stop the candidates whose races are lost after `step` steps."""
+        if step not in self.points:
+            return
+        outputs, lost = self._outputs(self.validation), []
+        for place, k in enumerate(self.alive):
+            if k in self.stopped or step not in self.courses[k].points:
+                continue
+            merits = merits_of(self.task, outputs[place], self.validation.targets)
+            if self.courses[k].stops({self.name: merits}):
+                lost.append((place, k))
+        for place, k in lost:
+            try:
+                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k, step))
+            except FloatingPointError as error:
+                self._fail(k, f"{error} on task {self.name!r} after {step} steps")
+                continue
+            self.fitted[k].stopped, self.fitted[k].measures = step, found
+            self.fitted[k].curve.append((step, self.name, found.validation))
+            self._stop(k)
+        self._compact()
+
+    @torch.no_grad()
     def measure(self, step: int) -> None:
         """Measure every candidate on validation data after `step` steps, and keep the weights that are best."""
         last = step >= self.training.steps
@@ -179,7 +211,7 @@ class _Run:
             if self._see(fitted, found, step, last):
                 improved.append(place)
         self._keep(improved, last)
-        if not last and 2 * len(self.stopped.intersection(self.alive)) >= len(self.alive) > 2:
+        if not last:
             self._compact()
 
     def _fail(self, k: int, why: str) -> None:
@@ -192,7 +224,9 @@ class _Run:
         self.optimizer.stop([self.alive.index(k)])
 
     def _compact(self) -> None:
-        """Go on without the candidates that were stopped; never with less than two."""
+        """Where half of the stack are stopped, go on without them; never with less than two."""
+        if not 2 * len(self.stopped.intersection(self.alive)) >= len(self.alive) > 2:
+            return
         places = [place for place, k in enumerate(self.alive) if k not in self.stopped]
         places += [place for place, k in enumerate(self.alive) if k in self.stopped][: max(0, 2 - len(places))]
         kept = torch.tensor(sorted(places), device=self.columns.device)

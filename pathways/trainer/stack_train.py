@@ -84,10 +84,12 @@ def _split(samples: Sequence[Samples], boundaries: Sequence[Sequence[str]]) -> S
 
 
 def _stored(trainer: Trainer, name: str, candidate: Candidate, program: StackedPaths, fitted: Fitted) -> Outcome | str:
-    if fitted.failure or fitted.measures is None or fitted.place is None:
+    if fitted.failure or fitted.measures is None:
         return fitted.failure
-    outcome = Outcome({name: fitted.measures}, fitted.curve)
+    outcome = Outcome({name: fitted.measures}, fitted.curve, stopped=fitted.stopped, merits=fitted.merits)
     place = fitted.place
+    if place is None:
+        return outcome
     trainer.store(candidate, outcome, lambda draft: program.tensors_of(place, draft))
     return outcome
 

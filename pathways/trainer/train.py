@@ -120,6 +120,7 @@ class Trainer:
         return Result(
             candidate.hash, failure, outcome.measures, tuple(outcome.curve), sum(sizes.values()),
             sum(sizes[name] for name in candidate.drafts()), flops, seconds, cpu, outcome.blobs, outcome.optimizers,
+            stopped=outcome.stopped, merits=outcome.merits,
         )
 
     def _train(self, candidate: Candidate) -> Outcome:
@@ -132,6 +133,8 @@ class Trainer:
             if isinstance(draft.start, Warm) and draft.start.optimizer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         outcome = fit(candidate, works, drafts, optimizer)
+        if outcome.stopped:
+            return outcome
         self._refit_heads(candidate, works, outcome)
         if candidate.optimizer_state:
             for name, module in drafts.items():
@@ -148,7 +151,7 @@ class Trainer:
         if ref.start.seed is not None:
             return torch_generator("init", ref.start.seed)
         position = list(candidate.drafts()).index(ref.name)
-        return torch_generator("init", candidate.run, candidate.hash, candidate.repeat, position)
+        return torch_generator("init", candidate.run, candidate.unraced, candidate.repeat, position)
 
     def assemble(self, candidate: Candidate) -> tuple[dict[str, PathModule], dict[str, Module | Delta]]:
         """A candidate's paths as modules, by task, and its drafts by name."""

@@ -11,13 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathways.candidate import Augment, Training
+from pathways.data import digits_tasks
 from pathways.errors import ConfigError
+from pathways.evolve.hyperparameters import as_hyperparameters
 from pathways.experiments.config import Root, config_from, read_config, resolved
 from pathways.experiments.overrides import with_overrides
+from pathways.experiments.plan import plan
 from pathways.experiments.strict import Place, build, plain
 from pathways.experiments.tables import ENGINES, STRATEGIES, resolve
 from pathways.experiments.yaml_file import parse_yaml, read_yaml, write_yaml
 from pathways.modules import ModuleSpec
+from pathways.racing import as_rule
 
 SMALL = """
 name: letters
@@ -270,3 +274,49 @@ def test_the_yaml_files_that_ship_are_valid():
     for file in sorted(folder.glob("*.yaml")):
         config = read_config(file)
         assert config_from(resolved(config), "again") == config
+
+
+RACED = """
+name: raced
+tasks: [{source: digits_tasks, groups: [[0, 1], [2, 3]]}]
+root: {architecture: [{family: flatten}, {family: linear, dim: 8}]}
+training: {steps: 8, batch: 16}
+strategy:
+  munet: {generations: 1, children: 2, probes: 1, racing: RACING, hyperparameters: HYPERPARAMETERS}
+controls:
+  - independent: {hyperparameters: optuna, candidates: 6, children: 3, space: {lr: [1.0e-3, 1.0e-2]}}
+"""
+
+
+@pytest.mark.parametrize(("racing", "hyperparameters"), [
+    ("null", "inherit"), ("paired", "optuna"), ("{paired: {alpha: 0.1, at: [0.5]}}", "{optuna: {sampler: gp}}"),
+    ("{pruner: {name: median, n_startup_trials: 2}}", "{optuna: {sampler: tpe, n_startup_trials: 3}}"),
+    ("{pruner: {name: patient, patience: 1, wrapped_pruner: {name: median}}}", "inherit"),
+])
+def test_racing_and_hyperparameters_are_settings_like_all_others(tmp_path, racing, hyperparameters):
+    text = RACED.replace("RACING", racing).replace("HYPERPARAMETERS", hyperparameters)
+    config = small(tmp_path, text)
+    data = resolved(config)
+    assert yaml.safe_load(yaml.safe_dump(data)) == data
+    again = config_from(data, "again")
+    for made in (config, again):
+        strategy, control = made.strategy.strategy, made.controls[0].strategy
+        assert strategy.racing == as_rule(yaml.safe_load(racing))
+        assert strategy.hyperparameters == as_hyperparameters(yaml.safe_load(hyperparameters))
+        assert (control.tuned, control.candidates, control.children) == (True, 6, 3)
+    assert resolved(again) == data
+
+
+def test_rules_and_samplers_that_there_are_not_are_refused_with_their_place(tmp_path):
+    text = RACED.replace("HYPERPARAMETERS", "inherit")
+    message = refused(tmp_path, text=text.replace("RACING", "{pruner: {name: medium}}"))
+    assert "strategy.munet" in message
+    assert "`name` of the pruner must be one of" in message
+    message = refused(tmp_path, "strategy.munet.hyperparameters=by-hand", text=text.replace("RACING", "null"))
+    assert "`hyperparameters` must be 'inherit', 'optuna'" in message
+
+
+def test_a_plan_counts_what_a_tuned_control_tries(tmp_path):
+    text = RACED.replace("RACING", "paired").replace("HYPERPARAMETERS", "optuna")
+    sides = plan(small(tmp_path, text), [[task] for task in digits_tasks(((0, 1), (2, 3)))])["sides"]
+    assert [side["candidates"] for side in sides.values()] == [6, 12]

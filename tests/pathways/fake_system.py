@@ -83,7 +83,8 @@ class FakeLedger:
 
     def rows(self, task=None, strategy=None):
         qualities = (0.5, 0.7, float("-inf"), 0.6)
-        return [SimpleNamespace(result=SimpleNamespace(measures={task: Measures(q, q, 1.0, q, 10)})) for q in qualities]
+        measured = [{task: Measures(q, q, 1.0, q, 10)} for q in qualities]
+        return [SimpleNamespace(result=SimpleNamespace(ok=True, measures=measures)) for measures in measured]
 
 
 def fake_system(directory, rename=lambda name: name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -87,6 +88,19 @@ def test_each_task_is_a_study_that_optuna_reads(run: FilePath) -> None:
     assert one.datetime_complete is not None
     assert one.duration is not None
     assert one.duration.total_seconds() == pytest.approx(2.0)
+
+
+def test_what_a_race_stopped_is_a_pruned_trial(tmp_path: FilePath) -> None:
+    candidates = [candidate_of(i, ("a",), Training(steps=10, lr=0.1 * (i + 1))) for i in range(2)]
+    whole, stopped = candidates
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.commit("munet", ["a"], 0, [
+            (whole, result_of(whole, 0.5)), (stopped, replace(result_of(stopped, 0.25, (5, "a", 0.25)), stopped=5)),
+        ])
+    one, two = trials_of(write_study(tmp_path), "a")
+    assert (one.state, two.state) == (TrialState.COMPLETE, TrialState.PRUNED)
+    assert (two.value, two.intermediate_values) == (0.25, {5: 0.25})
+    assert not two.user_attrs.get("failure")
 
 
 def test_errors_are_turned_so_that_more_is_better(run: FilePath) -> None:

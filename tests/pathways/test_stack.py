@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from pathways.candidate import Augment, Candidate, Result
 from pathways.modules import BUILT_IN, Draft, Image, Init, ModuleSpec, Vector
 from pathways.path import Path, Step
 from pathways.pool import Pool
+from pathways.racing import Paired, Race, Rival, pack
 from pathways.stack_plan import Alone, plan, shape
 from pathways.trainer import Trainer
 
@@ -287,3 +290,22 @@ def test_measuring_does_not_depend_on_who_else_is_measured(trainer):
     for some in ([4], [1, 2, 8]):
         again = trainer.run([candidates[i] for i in some], stacked=True)
         assert [result.measures for result in again] == [together[i].measures for i in some]
+
+
+@pytest.mark.parametrize("raced", [(1,), (0, 2, 3), (0, 1, 2, 3, 4)])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_races_stop_candidates_of_a_stack(trainer, raced, optimizer):
+    """Those that lose stop as they would alone, and the others go on to the same end, in a smaller stack."""
+    perfect = Rival("r" * 64, factors={"clusters": 1.0}, merits={"clusters": (pack(np.ones(40)),) * 3})
+    hopeless = Race(Paired(), {"clusters": 1.0}, (perfect,))
+    noted = Race(Paired(), {"clusters": 1.0}, ())
+    candidates = [
+        replace(candidate(chain(Vector(4), linear("a", 6, seed=k), head(seed=k)), TASK, optimizer=optimizer,
+                          lr=1e-5 if k in raced else 0.05 + 0.01 * k, evaluate_every=6), race=race)
+        for k, race in enumerate([hopeless if k in raced else noted for k in range(5)])
+    ]  # fmt: skip
+    together = assert_agree(trainer, candidates)
+    assert [result.stopped > 0 for result in together] == [k in raced for k in range(5)]
+    alone = trainer.run(candidates)
+    assert [result.stopped for result in together] == [result.stopped for result in alone]
+    assert [len(r.merits["clusters"]) for r in together] == [len(r.merits["clusters"]) for r in alone]
