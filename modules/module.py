@@ -10,11 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .context import Context
-from .ports import Port, Value
-
-
-class PortError(ValueError):
-    """Ports that do not fit."""
+from .ports import Port, PortError, Value
 
 
 class Module(nn.Module):

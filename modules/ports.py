@@ -18,10 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class PortError(ValueError):
+    """Ports that do not fit."""
 
 
 class Masked(NamedTuple):
@@ -31,7 +36,7 @@ class Masked(NamedTuple):
     mask: Tensor
 
 
-Value = Tensor | Masked
+Value: TypeAlias = "Tensor | Masked"
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,8 @@ def example(port: Port, batch: int, generator: torch.Generator, length: int = 5)
 
     Where its length varies, the value has `length` places, of which each sample uses 1 to `length`.
     """
+    import torch
+
     shape = [batch, *(length if size is None else size for size in port.shape)]
     if isinstance(port, Ids):
         value = torch.randint(0, port.vocabulary, shape, generator=generator)
