@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .pool import Pool
     from .progress import Progress
+    from .trainer.samples import Recent
     from .verify import VerifyReport
 
 
@@ -148,6 +149,14 @@ class System:
         from .pool import Pool
 
         return Pool(self.directory / "pool", needed_by=self.needing)
+
+    @cached_property
+    def used(self) -> Recent:
+        """The champions that `predict` used last, assembled."""
+        from .ready import READY_BYTES
+        from .trainer.samples import Recent
+
+        return Recent(READY_BYTES)
 
     # -- what it is ---------------------------------------------------------------------------------------
 

@@ -42,20 +42,28 @@ class Affine:
     def __call__(self, x: Tensor) -> Tensor:
         """Apply to a batch (B, ...); tuples run along axis 1 of images (four axes), else along the last."""
         x = x.float()
-        if self.scale == 1.0 and self.shift == 0.0:
+        if self.neutral:
             return x
-        return x * self._shaped(self.scale, x) + self._shaped(self.shift, x)
+        scale, shift = self.numbers(x.ndim, x.device)
+        return x * scale + shift
 
-    @staticmethod
-    def _shaped(number: float | tuple[float, ...], x: Tensor) -> Tensor | float:
-        if isinstance(number, (int, float)):
-            return float(number)
-        axis = 1 if x.ndim == 4 else x.ndim - 1
-        import torch  # where torch is not imported yet there is no `x`
+    @property
+    def neutral(self) -> bool:
+        """Whether it changes nothing."""
+        return self.scale == 1.0 and self.shift == 0.0
 
-        shape = [1] * x.ndim
-        shape[axis] = len(number)
-        return torch.tensor(number, dtype=torch.float32, device=x.device).reshape(shape)
+    def numbers(self, axes: int, device: Any = None) -> tuple[float | Tensor, float | Tensor]:
+        """Scale and shift, shaped so that they broadcast over values with so many axes."""
+        import torch  # needed by those who have tensors, not by those who read records
+
+        def shaped(number: float | tuple[float, ...]) -> float | Tensor:
+            if isinstance(number, (int, float)):
+                return float(number)
+            shape = [1] * axes
+            shape[1 if axes == 4 else axes - 1] = len(number)
+            return torch.tensor(number, dtype=torch.float32, device=device).reshape(shape)
+
+        return shaped(self.scale), shaped(self.shift)
 
     @property
     def inverse(self) -> Affine:
