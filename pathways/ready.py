@@ -49,22 +49,28 @@ class Ready:
 
     def __init__(self, record: TaskRecord, model: PathModule) -> None:
         self.model = model
-        self.transforms = {
+        self._transforms = {
             name: Fixed(record.transform[name], 1 + len(port.shape))
             for name, port in record.inputs.items() if not port.integer
         }
-        self.restore = Fixed(record.target.restore, 2) if isinstance(record.target, Values) else None
+        self._restore = Fixed(record.target.restore, 2) if isinstance(record.target, Values) else None
         self._wanted = (model.path.output,)
 
     def __call__(self, stored: Mapping[str, Value]) -> Tensor:
         """Transform the inputs and run the path: (batch, classes) scores, or (batch, values)."""
-        values = {name: self._transformed(name, value) for name, value in stored.items()}
-        (outputs,) = self.model.compute(values, self._wanted).values()
-        scores = cast(Tensor, outputs)  # a champion ends in a vector
-        return scores if self.restore is None else self.restore(scores)
+        (outputs,) = self.model.compute(self.transformed(stored), self._wanted).values()
+        return self.restored(cast(Tensor, outputs))  # a champion ends in a vector
+
+    def transformed(self, stored: Mapping[str, Value]) -> dict[str, Value]:
+        """What the path reads, from stored inputs."""
+        return {name: self._transformed(name, value) for name, value in stored.items()}
+
+    def restored(self, outputs: Tensor) -> Tensor:
+        """What is given, from what the path gives."""
+        return outputs if self._restore is None else self._restore(outputs)
 
     def _transformed(self, name: str, value: Value) -> Value:
-        transform = self.transforms.get(name)
+        transform = self._transforms.get(name)
         if transform is None:
             return value
         return Masked(transform(value.value), value.mask) if isinstance(value, Masked) else transform(value)
