@@ -49,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
 
 
 @pytest.mark.parametrize("program", [
-    "import pathways", "import pathways.experiments", "from pathways import evolve, modules",
+    "import pathways", "import pathways.experiments", "from pathways import evolve, modules", "import pathways.cores",
 ])
 def test_importing_the_package_imports_nothing_heavy(program: str) -> None:
     assert imported_by(program) == set()
