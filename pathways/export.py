@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save as to_bytes
@@ -52,7 +52,7 @@ class Standalone(nn.Module):
         self._champion = Ready(record, model)  # no module: what it holds is registered here
         self._names: dict[str, str] = {}
         for full, parameter in model.named_parameters():
-            self.register_parameter(self._flat(full), cast(nn.Parameter, parameter))
+            self.register_parameter(self._flat(full), parameter)
         for full, buffer in model.named_buffers():
             if not full.endswith(".num_batches_tracked"):  # of training
                 self.register_buffer(self._flat(full), buffer)

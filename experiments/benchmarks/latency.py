@@ -79,7 +79,7 @@ def _systems() -> Iterator[tuple[str, System, Task, Tensor]]:
             with System.create(FilePath(folder) / "run", root=root, training=training) as system:
                 system.learn(task, MuNet(generations=1, children=1))
                 (value,) = task.splits["test"].inputs.values()
-                yield kind, system, task, value[:1]  # type: ignore[misc]
+                yield kind, system, task, value[:1]
 
 
 def _linear_root(task: Task) -> Path:
@@ -101,7 +101,7 @@ def _plain(system: System, task: Task, x: Tensor) -> Call:
 
     def plain() -> Tensor:
         with torch.no_grad():
-            return module(transform(x)).softmax(1)  # type: ignore[union-attr]
+            return module(transform(x)).softmax(1)
 
     return plain
 

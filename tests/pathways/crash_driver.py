@@ -29,7 +29,6 @@ from pathways.trainer import Trainer
 
 NAMES = ("one", "two", "three")
 STRATEGY = MuNet(generations=4, children=5)
-logging.getLogger("pathways.evolve.local").setLevel(logging.ERROR)  # that the machine is busy is no failure
 PACE = 0.02  # seconds before each answer, so that on fast machines too there is something left to kill
 
 
@@ -96,6 +95,7 @@ def carry_out(directory: Path, log: Path, workers: int, replaces: int) -> None:
 def main() -> None:
     """Fork a driver for each order."""
     directory, log = map(Path, sys.argv[1:])
+    logging.getLogger("pathways.evolve.local").setLevel(logging.ERROR)  # that the machine is busy is no failure
     Trainer.__doc__  # noqa: B018 - imported, so that no fork has to
     for order in sys.stdin:
         workers, replaces = map(int, order.split())
