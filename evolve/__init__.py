@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "FineTune": "controls", "FineTuneAll": "controls", "HeadOnly": "controls", "Independent": "controls",
@@ -17,7 +17,21 @@ _HOMES = {
     "Score": "score",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "FineTune", "FineTuneAll", "HeadOnly", "Independent", "Joint", "Local", "MuNet", "PathNet", "PathNetAlways",
+    "PathNetFineTune", "RandomPath", "Sampler", "Score",
+]
+
+
+if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
+    from .controls import FineTune, FineTuneAll, HeadOnly, Independent, Joint
+    from .hyperparameters import Sampler
+    from .local import Local
+    from .munet import MuNet
+    from .pathnet import PathNet
+    from .pathnet_always import PathNetAlways
+    from .pathnet_controls import PathNetFineTune, RandomPath
+    from .score import Score
 
 
 def __getattr__(name: str) -> Any:

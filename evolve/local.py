@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import subprocess
@@ -13,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path as FilePath
 from typing import Any, cast
 
+from pathways.cores import crowded, load, one_thread_each, usable_cores
 from pathways.engine import Answer, Dispatch
 from pathways.errors import EngineError, PathwaysError
 from pathways.in_process import InProcess
@@ -20,31 +22,38 @@ from pathways.modules import BUILT_IN, Families
 from pathways.task import Task
 from pathways.trainer.numerics import numerics
 
+_log = logging.getLogger(__name__)
+
 
 class Local:
     """Runs dispatches here (`workers=0`) or in N processes, each with one thread and its data loaded once.
 
-    Results do not depend on the number of workers. A worker that dies is replaced and its dispatch sent
-    again, up to `retries` times. Workers are started as `python -m pathways.evolve.worker`, so that a
-    script needs no `if __name__ == "__main__"` guard; they end when this process ends, however it does.
+    Results do not depend on the number of workers, so there are never more of them than cores that this process
+    may use: programs that wait for each other's threads can be many times slower. A worker that dies is replaced
+    and its dispatch sent again, up to `retries` times. Workers are started as `python -m pathways.evolve.worker`,
+    so that a script needs no `if __name__ == "__main__"` guard; they end when this process ends, however it does.
 
     Args:
-        workers: processes; 0 trains in this process.
+        workers: processes, at most; 0 trains in this process.
         retries: how often a dispatch whose worker died is sent again.
+        oversubscribe: start all of them, however few cores there are.
 
     Example:
         >>> from pathways import evolve
-        >>> engine = evolve.Local(workers=2)
-        >>> engine.workers
-        2
+        >>> engine = evolve.Local(workers=1000)
+        >>> engine.workers < 1000
+        True
     """
 
-    def __init__(self, workers: int = 0, retries: int = 2) -> None:
+    def __init__(self, workers: int = 0, retries: int = 2, *, oversubscribe: bool = False) -> None:
         if not isinstance(workers, int) or workers < 0:
             raise EngineError(
                 f"`workers` must be a whole number of at least 0, found {workers!r}: 0 trains in this process."
             )
-        self._count = workers
+        self._cores = usable_cores()
+        self._asked = workers
+        self._count = workers if oversubscribe else min(workers, self._cores)
+        self._warned = False
         self.retries = retries
         self._queue: deque[Dispatch] = deque()
         self._tasks: dict[str, Task] = {}
@@ -76,6 +85,7 @@ class Local:
             self._here.open(pool, families)
         else:
             _importable(families)
+            self._warn()
             self._workers = [_Worker(pool, families) for _ in range(self._count)]
 
     def provide(self, task: Task) -> None:
@@ -135,6 +145,20 @@ class Local:
         return [worker.process.pid for worker in self._workers]
 
     # -- inside -------------------------------------------------------------------------------------------
+
+    def _warn(self) -> None:
+        """Say once what speaks against so many workers."""
+        if self._warned:
+            return
+        self._warned = True
+        if self._count < self._asked:
+            _log.warning(
+                "`workers` is %d, of which %d are started, one for each core that this process may use: results do not "
+                "depend on it; `Local(workers=%d, oversubscribe=True)` starts them all.",
+                self._asked, self._count, self._asked,
+            )
+        if found := crowded(self._count, self._cores, load()):
+            _log.warning("%s", found)
 
     def _settle(self) -> None:
         """Drop what an interrupted search left queued, and wait for what is being trained; its answers are stale."""
@@ -202,11 +226,11 @@ class _Worker:
 
     def __init__(self, pool: FilePath, families: Families) -> None:
         ours, theirs = Pipe()
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pathways.evolve.worker", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()], env=one_thread_each(os.environ), stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
             )
         self.connection: Connection[Any, Any] = ours
         self.dispatch: Dispatch | None = None

@@ -94,6 +94,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)  # no variable sets these
     serve(Connection(int(sys.argv[1])))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pathways import __version__
+from pathways.cores import THREAD_VARIABLES
 from pathways.errors import PathwaysError
 
 from . import commands_look, commands_run, commands_use
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: those of the command line when not given.
     """
     # Trainers run with one thread; libraries read these when they are first imported, which is later.
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
     options = parser().parse_args(arguments)
     try:

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from .arguments import as_json, command, directory, opened, print_json
+from .arguments import as_json, command, directory, given_families, opened, print_json
 
 
 def add(commands: Any) -> None:
@@ -35,10 +35,11 @@ def add(commands: Any) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
+    from pathways.look import looked_at
     from pathways.summary import summarise
     from pathways.summary_table import summary_text
 
-    with opened(options) as system:
+    with looked_at(options.directory, given_families(options.families)) as system:
         summary = summarise(system)
     if options.json:
         print_json(summary)

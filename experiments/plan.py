@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pathways.candidate import Training
+from pathways.cores import usable_cores
 from pathways.create import install_root
 from pathways.evolve.paths import with_head
 from pathways.modules import BUILT_IN
@@ -49,7 +50,7 @@ def plan(config: Config, groups: Sequence[Sequence[Task]]) -> dict[str, Any]:
         sides[control.strategy.name] = _side(control.strategy, config, searches, rate)
     total = {key: sum(side[key] for side in sides.values()) for key in ("candidates", "steps")}
     timed = all(side["seconds"] is not None for side in sides.values())
-    workers = max(1, config.engine.workers)
+    workers = max(1, min(config.engine.workers, usable_cores()))
     largest = max(model["parameters"] for model in models)
     most = _searches(config.strategy.strategy, len(groups) - 1)[1]
     kept = sum(model["parameters"] for model in models) + models[0]["root"]

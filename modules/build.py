@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
-from .module import Delta, Module, PortError
-from .ports import Port
+from .memo import Facts
+from .ports import Port, PortError, port_to_json
 from .spec import ModuleSpec, thaw
 from .table import BUILT_IN, Families
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from .module import Delta, Module
+
+# Torch is imported where modules are built: facts that a memo holds are found without it.
 
 
 def build(
@@ -39,10 +44,15 @@ def build(
         ValueError: family, version or configuration are not known or not valid.
 
     Example:
+        >>> import torch
         >>> from pathways.modules import ModuleSpec, Vector, build
         >>> build(ModuleSpec("linear", {"dim": 3}), [Vector(5)], torch.Generator().manual_seed(0)).output
         Vector(dim=3)
     """
+    import torch
+
+    from .module import Delta
+
     cls = families[spec.family]
     if spec.version != cls.version:
         raise ValueError(
@@ -68,22 +78,6 @@ def build(
     return module
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a spec costs at given ports.
-
-    Args:
-        output: the port of what it returns; `None` for a delta.
-        parameters, buffers: its own, without those of its parts, in elements.
-        flops: of one sample's forward pass.
-    """
-
-    output: Port | None
-    parameters: int
-    buffers: int
-    flops: int
-
-
 def facts(
     spec: ModuleSpec,
     ports: Sequence[Port],
@@ -92,6 +86,8 @@ def facts(
     families: Families = BUILT_IN,
 ) -> Facts:
     """The output port, parameter count and FLOPs of `spec` at `ports`, found without allocating weights.
+
+    Where `families` has a memo, what that holds is not worked out again.
 
     Args:
         spec: the family and its configuration.
@@ -105,13 +101,19 @@ def facts(
     """
     # Configurations that differ in 1, 1.0 and True only are equal, but need not build the same module.
     canonical = (spec.canonical, host[0].canonical if host else "")
-    return _facts(canonical, spec, tuple(ports), host, families)
+    ports = tuple(ports)
+    if families.memo is None:
+        return _facts(canonical, spec, ports, host, families)
+    key = [canonical, list(map(port_to_json, ports)), list(map(port_to_json, host[1])) if host else None]
+    return families.memo.facts(key, lambda: _facts(canonical, spec, ports, host, families))
 
 
 def part_ports(
     spec: ModuleSpec, ports: tuple[Port, ...], families: Families = BUILT_IN
 ) -> Callable[[str], tuple[Port, ...]]:
     """The input ports of each part that `spec` names."""
+    from .module import Module
+
     cls = families[spec.family]
     return cls.part_ports(ports, thaw(spec.config)) if issubclass(cls, Module) else lambda name: ports
 

@@ -10,12 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .context import Context
-from .ports import Port, Value
+from .ports import Port, PortError, Value
 from .stacked import Stack
-
-
-class PortError(ValueError):
-    """Ports that do not fit."""
 
 
 class Module(nn.Module):

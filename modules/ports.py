@@ -17,11 +17,16 @@ The set is open: a new port is a frozen dataclass with a `kind` and a `shape`, n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class PortError(ValueError):
+    """Ports that do not fit."""
 
 
 class Masked(NamedTuple):
@@ -31,7 +36,7 @@ class Masked(NamedTuple):
     mask: Tensor
 
 
-Value = Tensor | Masked
+Value: TypeAlias = "Tensor | Masked"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Port:
     @property
     def shape(self) -> tuple[int | None, ...]:
         """The shape of one sample, without the batch axis."""
-        return tuple(asdict(self).values())
+        return tuple(getattr(self, field.name) for field in fields(self))
 
     @property
     def variable(self) -> bool:
@@ -124,15 +129,15 @@ def port_to_json(port: Port) -> dict[str, Any]:
 
 def port_from_json(data: Mapping[str, Any], ports: Mapping[str, type[Port]] = PORTS) -> Port:
     """The port that `port_to_json` wrote; a `ValueError` names what does not fit."""
-    fields = dict(data)
-    kind = fields.pop("port", None)
+    sizes = dict(data)
+    kind = sizes.pop("port", None)
     if kind not in ports:
         raise ValueError(f"`port` must be one of {sorted(ports)}, found {kind!r}: check the path's ports.")
     try:
-        port = ports[kind](**fields)
+        port = ports[kind](**sizes)
     except TypeError as error:
-        raise ValueError(f"the fields of port {kind!r} do not fit, found {sorted(fields)}: {error}.") from None
-    for name, size in fields.items():
+        raise ValueError(f"the fields of port {kind!r} do not fit, found {sorted(sizes)}: {error}.") from None
+    for name, size in sizes.items():
         if not (size is None and name == "length") and (type(size) is not int or size < 1):
             raise ValueError(f"`{name}` of port {kind!r} must be a whole number of at least 1, found {size!r}.")
     return port
@@ -158,6 +163,8 @@ def example(port: Port, batch: int, generator: torch.Generator, length: int = 5)
 
     Where its length varies, the value has `length` places, of which each sample uses 1 to `length`.
     """
+    import torch
+
     shape = [batch, *(length if size is None else size for size in port.shape)]
     if isinstance(port, Ids):
         value = torch.randint(0, port.vocabulary, shape, generator=generator)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from .module import Delta, Module
+if TYPE_CHECKING:
+    from .memo import Memo
+    from .module import Delta, Module
 
 FAMILIES: dict[str, str] = {
     "adapter": "adapter:Adapter",
@@ -34,14 +37,18 @@ class Families:
 
     Args:
         extra: subclasses of `Module` or `Delta`, each with a `family` name that is not taken.
+        memo: facts that were worked out before, for a process that only looks at paths; built-in families only.
 
     Raises:
-        ValueError: a class has no `family`, or its name is taken.
+        ValueError: a class has no `family`, or its name is taken; a memo with classes of your own.
     """
 
-    def __init__(self, extra: Iterable[type[Module] | type[Delta]] = ()) -> None:
+    def __init__(self, extra: Iterable[type[Module] | type[Delta]] = (), memo: Memo | None = None) -> None:
         self._classes: dict[str, type[Module] | type[Delta]] = {}
         self.extra = tuple(extra)
+        self.memo = memo
+        if self.extra and memo is not None:
+            raise ValueError("`memo` must be of built-in families only, found it with others: leave it out.")
         for cls in self.extra:
             if not cls.family or cls.family in FAMILIES or cls.family in self._classes:
                 raise ValueError(

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -21,7 +21,26 @@ _HOMES = {
 }
 _SUBPACKAGES = ("data", "evolve", "modules", "metrics", "testing")
 
-__all__ = [*sorted(_HOMES), "__version__", *_SUBPACKAGES]
+__all__ = [
+    "Affine", "Augment", "Candidate", "Champion", "Classes", "DeltaRef", "ForgettingError", "Measures", "Metric",
+    "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Split", "Step", "System", "Task",
+    "Training", "Values",
+    "__version__", "data", "evolve", "metrics", "modules", "testing",
+]
+
+
+if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
+    from . import data, metrics, modules, testing
+    from .candidate import Augment, Candidate, Measures, Result, Training
+    from .errors import ForgettingError, PathwaysError
+    from .measure import Metric
+    from .path import DeltaRef, Path, Step
+    from .pool import Pool
+    from .pruner import Pruner
+    from .racing import Paired, Race
+    from .strategy import Champion
+    from .system import System
+    from .task import Affine, Classes, Split, Task, Values
 
 
 def __getattr__(name: str) -> Any:

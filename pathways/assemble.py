@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import cast
 
 import torch
@@ -47,6 +47,11 @@ class _Plan:
     combine: str
     router: str | None
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether the step is one module that reads something, and nothing else."""
+        return bool(self.reads) and len(self.modules) == 1 and not self.deltas[0] and self.router is None
+
 
 class PathModule(nn.Module):
     """An assembled path: a plain module from a task's inputs to its head's output.
@@ -80,6 +85,7 @@ class PathModule(nn.Module):
         self._keys: dict[tuple[object, ...], str] = {}
         ports = path.ports(families)
         self._plan = [self._prepare(name, ports, weights) for name in path.canonical_order]
+        self._orders: dict[tuple[tuple[str, ...], tuple[str, ...]], list[_Plan]] = {}
         self.train()
 
     # -- building -----------------------------------------------------------------------------------------
@@ -163,11 +169,20 @@ class PathModule(nn.Module):
         if not values:
             raise PathError(f"`inputs` must hold a value for each of {list(self.path.inputs)}, found none.")
         batch = batch_size(next(iter(values.values())))
-        for plan in self._needed(frozenset(given), wanted):
-            values[plan.name] = self._run(plan, [values[read] for read in plan.reads], batch, context)
+        order = self._orders.get((tuple(given), wanted))
+        if order is None:
+            order = self._orders[tuple(given), wanted] = self._needed(tuple(given), wanted)
+        held = self.held
+        for plan in order:
+            reads = [values[read] for read in plan.reads]
+            if plan.plain:
+                values[plan.name] = held[plan.modules[0]](*reads, context=context)
+            else:
+                values[plan.name] = self._run(plan, reads, batch, context)
         return {name: values[name] for name in wanted}
 
-    def _needed(self, given: frozenset[str], wanted: tuple[str, ...]) -> list[_Plan]:
+    def _needed(self, given: tuple[str, ...], wanted: tuple[str, ...]) -> list[_Plan]:
+        """The steps that must run, in order; worked out once for all that is given and wanted."""
         by_name = {plan.name: plan for plan in self._plan}
         needed: set[str] = set()
         stack = [name for name in wanted if name not in given]

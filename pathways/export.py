@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from pathways.modules import Masked, Value
 from pathways.modules.spec import canonical_json
@@ -22,11 +23,11 @@ from pathways.modules.spec import canonical_json
 from .assemble import PathModule
 from .errors import ConfigError, PathwaysError
 from .files import write_atomically, write_json
-from .freeze import flat, read_probe, task_inputs
+from .freeze import flat, read_probe
 from .manifest import TaskRecord, probe_file
 from .path import Path
+from .ready import Ready
 from .records import target_to_json
-from .task import Values
 
 if TYPE_CHECKING:
     from .system import System
@@ -37,25 +38,42 @@ FORMATS = ("pt2", "safetensors", "onnx", "root")
 class Standalone(nn.Module):
     """A champion from stored inputs to scores, with positional tensors only.
 
-    It takes each input in the order of the path's inputs, each followed by its mask where it has one.
+    It takes each input in the order of the path's inputs, each followed by its mask where it has one. All weights
+    stand at its top level, under flat names: a program looks each of them up in every pass, level by level.
+
+    Args:
+        record: the champion's record.
+        model: its path, assembled.
     """
 
     def __init__(self, record: TaskRecord, model: PathModule) -> None:
         super().__init__()
-        self.model = model
-        self._path = record.path
-        self._record = record
+        self._inputs = record.inputs
+        self._champion = Ready(record, model)  # no module: what it holds is registered here
+        self._names: dict[str, str] = {}
+        for full, parameter in model.named_parameters():
+            self.register_parameter(self._flat(full), parameter)
+        for full, buffer in model.named_buffers():
+            if not full.endswith(".num_batches_tracked"):  # of training
+                self.register_buffer(self._flat(full), buffer)
 
-    def forward(self, *tensors: Tensor) -> Value:
+    def _flat(self, full: str) -> str:
+        """The name of a weight here, such as `module_0_conv_weight`; with its number where another has it."""
+        name = full.removeprefix("held.").replace(".", "_")
+        self._names[full] = name if name not in self._names.values() else f"{name}_{len(self._names)}"
+        return self._names[full]
+
+    def forward(self, *tensors: Tensor) -> Tensor:
         """Transform the inputs and run the path; (batch, classes) scores, or (batch, values) in the source's units."""
         left = list(tensors)
         stored: dict[str, Value] = {}
-        for name, port in self._path.inputs.items():
+        for name, port in self._inputs.items():
             value = left.pop(0)
             stored[name] = Masked(value, left.pop(0)) if port.variable else value
-        outputs = self.model(task_inputs(self._record, stored))
-        target = self._record.target
-        return target.restore(outputs) if isinstance(target, Values) else outputs
+        champion = self._champion
+        weights = {full: getattr(self, name) for full, name in self._names.items()}
+        outputs = functional_call(champion.model, weights, (champion.transformed(stored),))
+        return champion.restored(outputs)
 
 
 def export(system: System, task: str, format: str, out: FilePath) -> FilePath:
@@ -64,7 +82,8 @@ def export(system: System, task: str, format: str, out: FilePath) -> FilePath:
     Args:
         system: where the task was learned.
         task: its name.
-        format: `pt2`, a program of `torch.export` with a dynamic batch, from stored inputs to scores;
+        format: `pt2`, a program of `torch.export` with a dynamic batch, from stored inputs to scores, which
+            `pathways.program.Program` runs with less delay than `torch.export.load(file).module()`;
             `onnx`, the same (needs the `onnx` extra); `safetensors`, the weights by module with path, transform
             and class names in the header; `root`, a folder with the headless path, for `System.create(root=...)`.
         out: the file, or for `root` the folder.

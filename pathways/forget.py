@@ -26,6 +26,7 @@ def forget(system: System, task: str) -> None:
         manifest.remove_task(system.directory, task)
         manifest.probe_file(system.directory, task).unlink(missing_ok=True)
         system.tasks.pop(task, None)
+        system.__dict__.pop("used", None)  # what is assembled in memory
         system.collect()
         shutil.rmtree(system.directory / "cache", ignore_errors=True)
         for drawn in (system.directory / "report.html", system.directory / "optuna.db"):

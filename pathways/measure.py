@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ def accuracy(outputs: Tensor, targets: Tensor) -> float:
 
 def balanced_accuracy(outputs: Tensor, targets: Tensor) -> float:
     """The mean over the classes that occur of each class's share of right answers."""
+    import torch
+
     right = (outputs.argmax(1) == targets).double()
     return float(torch.stack([right[targets == c].mean() for c in targets.unique()]).mean())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -11,10 +11,10 @@ from torch import Tensor
 from pathways.modules import Ids, Masked, Value
 
 from .errors import DataError
-from .freeze import task_inputs
 from .manifest import TaskRecord
+from .ready import Ready, ready
 from .task import Classes
-from .trainer.samples import through
+from .trainer.samples import EVALUATION_BATCH, count, rows
 
 if TYPE_CHECKING:
     from .system import System
@@ -30,11 +30,19 @@ def predict(system: System, task: str, inputs: Value | Mapping[str, Value]) -> T
     """
     record = system._record(task)
     values = checked_inputs(record, inputs)
-    path = record.champion.path
+    champion = ready(system, record)
     with torch.no_grad():
-        outputs = through(system.module(task), task_inputs(record, values), (path.output,))[path.output]
-    scores = cast(Tensor, outputs)  # a champion ends in a vector
-    return scores.softmax(1) if isinstance(record.target, Classes) else record.target.restore(scores)
+        scores = _in_batches(champion, values)
+        return scores.softmax(1) if isinstance(record.target, Classes) else scores
+
+
+def _in_batches(champion: Ready, values: Mapping[str, Value]) -> Tensor:
+    """The scores of all samples, computed in large batches as trainers do."""
+    n = count(values)
+    if n <= EVALUATION_BATCH:
+        return champion(values)
+    starts = range(0, n, EVALUATION_BATCH)
+    return torch.cat([champion(rows(values, slice(start, start + EVALUATION_BATCH))) for start in starts])
 
 
 def _tensor(name: str, given: Any, record: TaskRecord) -> Tensor:
@@ -44,6 +52,14 @@ def _tensor(name: str, given: Any, record: TaskRecord) -> Tensor:
         raise DataError(
             f"input {name!r} of task {record.name!r} must be numbers, all rows alike, found: {error}."
         ) from None
+
+
+def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    return len(found) == len(shape) and all(want in (None, have) for want, have in zip(shape, found, strict=True))
+
+
+def _are_ids(tensor: Tensor, vocabulary: int) -> bool:
+    return not tensor.is_floating_point() and bool(tensor.min() >= 0) and bool(tensor.max() < vocabulary)
 
 
 def checked_inputs(record: TaskRecord, inputs: Value | Mapping[str, Value]) -> dict[str, Value]:
@@ -58,21 +74,20 @@ def checked_inputs(record: TaskRecord, inputs: Value | Mapping[str, Value]) -> d
     values: dict[str, Value] = {}
     for name, given in inputs.items():
         value = given if isinstance(given, Masked) else _tensor(name, given, record)
+        masked = isinstance(value, Masked)
         tensor = value.value if isinstance(value, Masked) else value
-        shape = ports[name].shape
-        fits = tensor.ndim == len(shape) + 1
-        fits = fits and all(want in (None, have) for want, have in zip(shape, tensor.shape[1:], strict=True))
-        if not fits or ports[name].variable != isinstance(value, Masked):
+        port = ports[name]
+        shape, found = port.shape, tuple(tensor.shape)
+        variable = None in shape
+        if variable != masked or not (found[1:] == shape or (variable and _fits(found[1:], shape))):
             raise DataError(
                 f"input {name!r} of task {record.name!r} must have the shape (batch, {', '.join(map(str, shape))})"
-                f"{' with a mask' if ports[name].variable else ''}, found {tuple(tensor.shape)}: "
+                f"{' with a mask' if variable else ''}, found {found}: "
                 f"add a batch axis or resize."
             )
-        if len(tensor) == 0:
+        if found[0] == 0:
             raise DataError(f"input {name!r} of task {record.name!r} must hold at least one sample, found none.")
-        port = ports[name]
-        whole = not tensor.is_floating_point()
-        if isinstance(port, Ids) and not (whole and tensor.min() >= 0 and tensor.max() < port.vocabulary):
+        if isinstance(port, Ids) and not _are_ids(tensor, port.vocabulary):
             raise DataError(
                 f"input {name!r} of task {record.name!r} must hold whole ids from 0 to {port.vocabulary - 1}, found "
                 f"{tensor.dtype} from {tensor.min()} to {tensor.max()}."

@@ -10,21 +10,20 @@ import base64
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from pathways.modules import FrozenDict, content_hash
 
 from .errors import ConfigError
-from .pairing import less_than_zero
-from .seeds import numpy_generator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 POINTS = (0.25, 0.5, 0.75)
 RIVALS = ("parent", "best")
 
-Merits = Mapping[str, NDArray[np.float64]]
+Merits = Mapping[str, "NDArray[np.float64]"]
 """By task, how well each validation sample was answered, (N,): for classes the share of its views that were right,
 for values the squared error, negated."""
 
@@ -76,6 +75,9 @@ class Paired:
 
     def stops(self, race: Race, seen: Sequence[Merits]) -> bool:
         """Whether a candidate stops that has measured `seen`, one entry a point."""
+        from .pairing import less_than_zero  # records name races; only trainers need what computes them
+        from .seeds import numpy_generator
+
         point = len(seen) - 1
         for rival in race.rivals:
             theirs = {task: unpack(packed[point]) for task, packed in rival.merits.items()}
@@ -130,6 +132,7 @@ class Race:
         values: the tasks whose targets are values: their merits are errors, negated, and quality is 1 / (1 + error).
 
     Example:
+        >>> import numpy as np
         >>> race = Race(Paired(), {"a": 1.0}, (Rival("b" * 64, factors={"a": 1.0}, merits={"a": (pack(np.ones(9)),)}),))
         >>> race.points(100)
         (25, 50, 75)
@@ -174,10 +177,10 @@ class Race:
         """Sample by sample, by how much this candidate's score is above the rival's, (N,)."""
         mine, other = self.factors[task], rival.factors[task]
         if task not in self.values:
-            return np.asarray(mine * own - other * theirs, dtype=np.float64)
+            return mine * own - other * theirs
         # mine / (1 + e) - other / (1 + e'), over its common denominator: linear in the samples
         both = self._quality(task, own) * self._quality(task, theirs)
-        return np.asarray((mine * (1 - theirs) - other * (1 - own)) * both, dtype=np.float64)
+        return (mine * (1 - theirs) - other * (1 - own)) * both
 
     def _quality(self, task: str, merits: NDArray[Any]) -> float:
         mean = float(merits.mean())
@@ -235,15 +238,20 @@ def checked_points(at: Any) -> tuple[float, ...]:
 def pack(merits: Any) -> str:
     """Merits as text: 32-bit numbers, compressed, in base 64.
 
+    >>> import numpy as np
     >>> unpack(pack(np.array([1.0, 0.0, 0.5])))
     array([1. , 0. , 0.5])
     """
+    import numpy as np
+
     data = np.ascontiguousarray(np.asarray(merits), dtype="<f4").tobytes()
     return base64.b64encode(zlib.compress(data, 9)).decode()
 
 
 def unpack(text: str) -> NDArray[np.float64]:
     """The merits that `pack` wrote."""
+    import numpy as np
+
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<f4").astype(np.float64)
 
 

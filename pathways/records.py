@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any, Protocol, TypeVar
 
@@ -133,6 +134,12 @@ class TaskRecord:
     def inputs(self) -> Mapping[str, Port]:
         """The port of each input."""
         return self.champion.path.inputs
+
+    @cached_property
+    def use(self) -> str:
+        """A hash of what decides predictions: path, transform and target."""
+        transform = {name: _plain_affine(affine) for name, affine in self.transform.items()}
+        return content_hash([self.path.hash, transform, target_to_json(self.target)])
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain data."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from pathways.modules import Delta, Draft, Families, Frozen, Module, ModuleRef, Value
+from pathways.modules import Draft, Families, Frozen
 
 from . import manifest, upkeep
 from .candidate import Training
@@ -17,7 +17,6 @@ from .leases import held, new_owner
 from .ledger import Ledger
 from .manifest import SystemRecord, TaskRecord
 from .path import Path
-from .pool import Pool
 from .strategy import Champion, Strategy, Winner
 from .task import Task
 from .trainer.numerics import numerics
@@ -26,9 +25,13 @@ if TYPE_CHECKING:
     import networkx as nx
     from torch import Tensor
 
+    from pathways.modules import Delta, Module, ModuleRef, Value
+
     from .assemble import PathModule
     from .engine import Engine
+    from .pool import Pool
     from .progress import Progress
+    from .trainer.samples import Recent
     from .verify import VerifyReport
 
 
@@ -61,7 +64,6 @@ class System:
         self.records: dict[str, TaskRecord] = {}
         self.unreadable: dict[str, str] = {}
         self.refresh()
-        self.pool = Pool(directory / "pool", needed_by=self.needing)
         self.tasks: dict[str, Task] = {}
         self.owner = new_owner()
 
@@ -144,6 +146,21 @@ class System:
     def ledger(self) -> Ledger:
         """The record of every candidate that was tried."""
         return Ledger(self.directory / "ledger.db")
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The store of all blobs."""
+        from .pool import Pool
+
+        return Pool(self.directory / "pool", needed_by=self.needing)
+
+    @cached_property
+    def used(self) -> Recent:
+        """The champions that `predict` used last, assembled."""
+        from .ready import READY_BYTES
+        from .trainer.samples import Recent
+
+        return Recent(READY_BYTES)
 
     # -- what it is ---------------------------------------------------------------------------------------
 

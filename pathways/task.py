@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, cast
 
 from pathways.modules import FrozenDict, Masked, Port, Value, content_hash, port_to_json
 from pathways.modules.ports import batch_size
@@ -18,6 +15,9 @@ from pathways.modules.ports import batch_size
 from .columns import Columns
 from .errors import DataError
 from .measure import Metric, metric_named
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SPLITS = ("train", "validation", "test")
 
@@ -29,6 +29,7 @@ class Affine:
     It is kept with the champion, so that predictions treat new data as training data was treated.
 
     Example:
+        >>> import torch
         >>> Affine(2.0, 1.0)(torch.tensor([3.0]))
         tensor([7.])
         >>> Affine(2.0, 1.0).inverse
@@ -40,19 +41,29 @@ class Affine:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Apply to a batch (B, ...); tuples run along axis 1 of images (four axes), else along the last."""
-        x = x.to(torch.float32)
-        if self.scale == 1.0 and self.shift == 0.0:
+        x = x.float()
+        if self.neutral:
             return x
-        return x * self._shaped(self.scale, x) + self._shaped(self.shift, x)
+        scale, shift = self.numbers(x.ndim, x.device)
+        return x * scale + shift
 
-    @staticmethod
-    def _shaped(number: float | tuple[float, ...], x: Tensor) -> Tensor | float:
-        if isinstance(number, (int, float)):
-            return float(number)
-        axis = 1 if x.ndim == 4 else x.ndim - 1
-        shape = [1] * x.ndim
-        shape[axis] = len(number)
-        return torch.tensor(number, dtype=torch.float32, device=x.device).reshape(shape)
+    @property
+    def neutral(self) -> bool:
+        """Whether it changes nothing."""
+        return self.scale == 1.0 and self.shift == 0.0
+
+    def numbers(self, axes: int, device: Any = None) -> tuple[float | Tensor, float | Tensor]:
+        """Scale and shift, shaped so that they broadcast over values with so many axes."""
+        import torch  # needed by those who have tensors, not by those who read records
+
+        def shaped(number: float | tuple[float, ...]) -> float | Tensor:
+            if isinstance(number, (int, float)):
+                return float(number)
+            shape = [1] * axes
+            shape[1 if axes == 4 else axes - 1] = len(number)
+            return torch.tensor(number, dtype=torch.float32, device=device).reshape(shape)
+
+        return shaped(self.scale), shaped(self.shift)
 
     @property
     def inverse(self) -> Affine:
@@ -216,6 +227,8 @@ def _split_hash(split: Split) -> str:
 
 
 def _update(digest: Any, tensor: Tensor) -> None:
+    import torch
+
     digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
     digest.update(tensor.contiguous().view(torch.uint8).numpy().data if tensor.numel() else b"")
 

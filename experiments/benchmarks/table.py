@@ -6,4 +6,9 @@ from collections.abc import Mapping
 
 # Each function takes the number of pairs and yields `Row`s.
 BENCHMARKS: Mapping[str, str] = {
+    "import": "pathways.experiments.benchmarks.fresh:import_time",
+    "help": "pathways.experiments.benchmarks.fresh:help_time",
+    "show": "pathways.experiments.benchmarks.fresh:show_time",
+    "predict-latency": "pathways.experiments.benchmarks.latency:predict_latency",
+    "export-latency": "pathways.experiments.benchmarks.latency:export_latency",
 }

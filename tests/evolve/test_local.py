@@ -18,6 +18,7 @@ from helpers_tiny import TRAINING, chain, head, linear, task_of
 from local_families import Fatal, Slow, alive, gone_within
 
 from pathways.candidate import Candidate, Result
+from pathways.cores import THREAD_VARIABLES
 from pathways.engine import Dispatch
 from pathways.errors import BlobError, DataError, EngineError
 from pathways.evolve.local import Local
@@ -74,7 +75,7 @@ def here(pool: FilePath, *candidates: Candidate) -> list[Result]:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Local, FilePath]]:
     """Two workers, and the pool they write to."""
     pool = tmp_path_factory.mktemp("engine") / "pool"
-    with Local(workers=2) as engine:
+    with Local(workers=2, oversubscribe=True) as engine:
         engine.open(pool, FAMILIES)
         yield engine, pool
 
@@ -235,6 +236,75 @@ def test_families_and_metrics_that_cannot_be_sent_are_told_at_once(tmp_path: Fil
 def test_a_number_of_workers_that_is_none_is_refused(workers: Any) -> None:
     with pytest.raises(EngineError, match="`workers` must be a whole number of at least 0"):
         Local(workers=workers)
+
+
+# -- cores --------------------------------------------------------------------------------------------------------
+
+
+def test_no_more_workers_are_started_than_there_are_cores_and_that_is_said_once(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pathways.evolve.local.usable_cores", lambda: 1)
+    monkeypatch.setattr("pathways.evolve.local.load", lambda: 0.5)
+    with Local(workers=3) as engine:
+        assert engine.workers == 1
+        assert caplog.messages == []
+        for name in ("pool", "other"):
+            engine.open(tmp_path / name, BUILT_IN)
+            assert len(engine.pids()) == 1
+    (message,) = caplog.messages
+    assert message.startswith("`workers` is 3, of which 1 are started, one for each core that this process may use")
+    assert "`Local(workers=3, oversubscribe=True)` starts them all" in message
+
+
+def test_more_workers_than_cores_can_be_asked_for_and_are_warned_of(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pathways.evolve.local.usable_cores", lambda: 1)
+    with Local(workers=2, oversubscribe=True) as engine:
+        assert engine.workers == 2
+        engine.open(tmp_path / "pool", BUILT_IN)
+        assert len(engine.pids()) == 2
+    (message,) = caplog.messages
+    assert message.startswith("2 workers share 1 core:")
+
+
+def test_a_machine_that_is_busy_is_warned_of(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pathways.evolve.local.load", lambda: 1234.5)
+    with Local(workers=1) as engine:
+        engine.open(tmp_path / "pool", BUILT_IN)
+    (message,) = caplog.messages
+    assert message.startswith("1234.5 processes want to run on ")
+
+
+def test_training_in_this_process_is_not_warned_of(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pathways.evolve.local.load", lambda: 1234.5)
+    with Local(workers=0) as engine:
+        engine.open(tmp_path / "pool", BUILT_IN)
+        assert engine.workers == 1
+    assert caplog.messages == []
+
+
+@pytest.mark.skipif(not FilePath("/proc/self/environ").exists(), reason="needs /proc")
+def test_workers_compute_with_one_thread_whatever_the_environment_says(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, "7")
+    with Local(workers=1) as engine:
+        engine.open(tmp_path / "pool", FAMILIES)
+        engine.provide(TASK)
+        engine.submit(dispatch(candidate()))
+        assert len(results(engine)) == 1
+        (pid,) = engine.pids()
+        environment = FilePath(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+        assert {f"{name}=1" for name in THREAD_VARIABLES} <= set(environment)
+        names = [task.joinpath("comm").read_text().strip() for task in FilePath(f"/proc/{pid}/task").iterdir()]
+        assert len(names) <= 3, names  # the trainer, the watch for its parent, and one that autograd may start
 
 
 # -- cancel, interrupt, reopen, close -----------------------------------------------------------------------------

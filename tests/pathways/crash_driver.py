@@ -6,6 +6,7 @@ carries it out, and prints that process's id: so that only the first pays for im
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -84,7 +85,7 @@ def carry_out(directory: Path, log: Path, workers: int, replaces: int) -> None:
     """One life of the driver: `log` gets the hashes it sends, and a last line where it came to the end."""
     if replaces:
         die_at(replaces)
-    with Logged(workers) as engine:
+    with Logged(workers, oversubscribe=True) as engine:
         engine.log, engine.pace = log, PACE
         learn(directory, engine)
     with log.open("a") as file:
@@ -94,6 +95,7 @@ def carry_out(directory: Path, log: Path, workers: int, replaces: int) -> None:
 def main() -> None:
     """Fork a driver for each order."""
     directory, log = map(Path, sys.argv[1:])
+    logging.getLogger("pathways.evolve.local").setLevel(logging.ERROR)  # that the machine is busy is no failure
     Trainer.__doc__  # noqa: B018 - imported, so that no fork has to
     for order in sys.stdin:
         workers, replaces = map(int, order.split())

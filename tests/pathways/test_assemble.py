@@ -479,6 +479,21 @@ def test_steps_whose_values_are_given_are_skipped() -> None:
     assert again["s0"] is inner["s0"]
 
 
+def test_what_must_run_is_worked_out_once_for_what_is_given_and_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = assembled(chain(Vector(4), linear("a", 5), linear("b", 6), head()))
+    asked = []
+    needed = model._needed
+    monkeypatch.setattr(model, "_needed", lambda *what: asked.append(what) or needed(*what))
+    x = torch.randn(3, 4, generator=seeded())
+    for _ in range(2):
+        inner = model.compute({"x": x}, ("s0", "s1"))
+        assert torch.equal(model({"s1": inner["s1"]}), model(x))
+    assert asked == [(("x",), ("s0", "s1")), (("s1",), ("s2",)), (("x",), ("s2",))]
+    for _ in range(2):
+        with pytest.raises(PathError, match="input 'x' must be given, found \\['s5'\\]"):
+            model({"s5": x})
+
+
 def test_steps_that_the_output_does_not_need_are_not_run() -> None:
     steps = {"dead": Step((linear("dead", 2),), ("x",)), "out": Step((linear("live", 3),), ("x",))}
     path = Path({"x": Vector(4)}, steps, "out")

@@ -176,6 +176,16 @@ def test_a_later_task_that_builds_on_it_leaves_it_bit_identical(
 
 
 @every_shape
+def test_predictions_are_made_of_what_the_probe_holds(shape: Shape, learned: Learned, tmp_path: FilePath) -> None:
+    with opened(shape, learned, tmp_path) as system:
+        for name in shape.names:
+            inputs = probe_inputs(shape, name)
+            expected = replay(system.champions[name].path, task_inputs(system.records[name], inputs), system)
+            for _ in range(2):
+                assert torch.equal(system.predict(name, inputs), expected.softmax(1))
+
+
+@every_shape
 def test_the_exported_program_computes_what_the_module_does(
     shape: Shape, learned: Learned, tmp_path: FilePath
 ) -> None:

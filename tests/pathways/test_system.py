@@ -281,7 +281,7 @@ def test_equal_runs_have_equal_fingerprints_with_any_number_of_workers(tmp_path:
         found["in process"] = system.fingerprint
         files = files_of(system.directory)
     for workers in (0, 1, 2):
-        with Local(workers=workers) as engine, learned(tmp_path / str(workers), engine) as system:
+        with Local(workers=workers, oversubscribe=True) as engine, learned(tmp_path / str(workers), engine) as system:
             found[str(workers)] = system.fingerprint
             assert files_of(system.directory) == files
     assert len(set(found.values())) == 1, found
