@@ -44,6 +44,7 @@ class Grid:
         self.frozen: dict[Cell, Frozen] = {}
         self.owners: dict[Cell, str] = {}
         self.weights: dict[Cell, str] = {}
+        self._training = settings.training()
         self.head: Start = Init(seed_of(view.run, self.task.name, "head"))
         self._layers = layers_for(settings, self.task, view.families)
         self.widths = [settings.modules] * settings.layers
@@ -127,18 +128,19 @@ class Grid:
         steps["head"] = Step((Draft("head", head_spec(self.task.target), self.head),), (last,))
         return Path(self.task.inputs, steps, "head")
 
-    def candidate(self, genotype: Genotype, order: int, labels: Mapping[str, Any]) -> Candidate:
+    def candidate(self, genotype: Genotype, order: int, labels: Mapping[str, Any], keep: str = "all") -> Candidate:
         """The candidate that trains the path of `genotype` for one generation from the grid as it stands.
 
-        `order` names the data order. The labels get the genotype, the champions it builds on and growth.
+        `order` names the data order. The labels get the genotype, the champions it builds on and growth. `keep` says
+        which blobs are wanted, as in `Candidate`.
         """
         notes = {"strategy": self.settings.name, **labels, "genotype": [list(genes) for genes in genotype],
                  "parents": list(self.parents(genotype))}
         if self.grew:
             notes["grew"] = dict(self.grew)
         name, data = self.task.name, self.task.fingerprint
-        return Candidate({name: self.path(genotype)}, self.settings.training(), {name: data},
-                         run=self.view.run, order=order, labels=notes)
+        return Candidate({name: self.path(genotype)}, self._training, {name: data},
+                         run=self.view.run, order=order, labels=notes, keep=keep)
 
     def cells(self, genotype: Genotype) -> list[Cell]:
         """The cells that `genotype` uses."""
@@ -149,13 +151,17 @@ class Grid:
         return tuple(dict.fromkeys(self.owners[cell] for cell in self.cells(genotype) if cell in self.owners))
 
     def write(self, genotype: Genotype, result: Result) -> None:
-        """Let a path's trained modules and head stay in the grid; a failed result changes nothing."""
+        """Let a path's trained modules and head stay in the grid; a failed result changes nothing.
+
+        What was not kept, since a fitter path trained the same cell, is left out.
+        """
         if not result.ok:
             return
         for cell in self.cells(genotype):
-            if cell not in self.frozen:
+            if cell not in self.frozen and _name(cell) in result.blobs:
                 self.weights[cell] = result.blobs[_name(cell)]
-        self.head = Warm(result.blobs["head"])
+        if "head" in result.blobs:
+            self.head = Warm(result.blobs["head"])
 
     def winner(self, genotype: Genotype, candidate: Candidate, result: Result, generations: int) -> Winner:
         """The winner as it was measured, with what the next task's grid must know of it."""

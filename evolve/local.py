@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any, cast
 
 from pathways.cores import crowded, load, one_thread_each, usable_cores
-from pathways.engine import Answer, Dispatch
+from pathways.engine import CACHE_BYTES, Answer, Dispatch
 from pathways.errors import EngineError, PathwaysError
 from pathways.in_process import InProcess
 from pathways.modules import BUILT_IN, Families
@@ -37,6 +37,7 @@ class Local:
         workers: processes, at most; 0 trains in this process.
         retries: how often a dispatch whose worker died is sent again.
         oversubscribe: start all of them, however few cores there are.
+        cache_bytes: the most activations of frozen prefixes that the run keeps on disk, for all workers; 0 keeps none.
 
     Example:
         >>> from pathways import evolve
@@ -45,7 +46,9 @@ class Local:
         True
     """
 
-    def __init__(self, workers: int = 0, retries: int = 2, *, oversubscribe: bool = False) -> None:
+    def __init__(
+        self, workers: int = 0, retries: int = 2, *, oversubscribe: bool = False, cache_bytes: int = CACHE_BYTES
+    ) -> None:
         if not isinstance(workers, int) or workers < 0:
             raise EngineError(
                 f"`workers` must be a whole number of at least 0, found {workers!r}: 0 trains in this process."
@@ -59,7 +62,8 @@ class Local:
         self._tasks: dict[str, Task] = {}
         self._pool: FilePath | None = None
         self._families: Families = BUILT_IN
-        self._here = InProcess()
+        self.cache_bytes = cache_bytes
+        self._here = InProcess(cache_bytes)
         self._workers: list[_Worker] = []
         self._tries: dict[int, int] = {}
 
@@ -86,7 +90,7 @@ class Local:
         else:
             _importable(families)
             self._warn()
-            self._workers = [_Worker(pool, families) for _ in range(self._count)]
+            self._workers = [_Worker(pool, families, self.cache_bytes) for _ in range(self._count)]
 
     def provide(self, task: Task) -> None:
         """Make a task's training and validation data known; a worker gets it when it first needs it."""
@@ -218,13 +222,13 @@ class Local:
 
     def _replace(self, index: int) -> None:
         self._workers[index].stop()
-        self._workers[index] = _Worker(cast(FilePath, self._pool), self._families)
+        self._workers[index] = _Worker(cast(FilePath, self._pool), self._families, self.cache_bytes)
 
 
 class _Worker:
     """One worker process, the connection to it, and what it is working on."""
 
-    def __init__(self, pool: FilePath, families: Families) -> None:
+    def __init__(self, pool: FilePath, families: Families, cache_bytes: int) -> None:
         ours, theirs = Pipe()
         with theirs:
             self.process = subprocess.Popen(
@@ -235,7 +239,9 @@ class _Worker:
         self.connection: Connection[Any, Any] = ours
         self.dispatch: Dispatch | None = None
         self.known: set[str] = set()
-        self._greeting: tuple[Any, ...] | None = (str(pool), sys.path, _importable(families), numerics())
+        self._greeting: tuple[Any, ...] | None = (
+            str(pool), sys.path, _importable(families), numerics(), cache_bytes,
+        )
 
     def send(self, dispatch: Dispatch, tasks: dict[str, Task]) -> None:
         """Send a dispatch, after the data that it needs and this worker has not seen."""

@@ -127,7 +127,8 @@ class PathNetSearch:
         }
         # contestants that train one after the other must not see the same batches twice
         order = self.generation * several + place if self._in_turn else self.generation
-        return self.grid.candidate(self.population[slot], order, labels)
+        keep = "all" if self._in_turn else "fittest"  # a cell is written by the fittest path that used it
+        return self.grid.candidate(self.population[slot], order, labels, keep)
 
     def _end_generation(self) -> None:
         ranks = self._ranks()
@@ -141,10 +142,15 @@ class PathNetSearch:
         self._contestants, self._told = self._draw(), []
 
     def _ranks(self) -> list[int]:
-        """The rank of each contestant, 0 the fittest; a seeded coin decides among equals."""
+        """The rank of each contestant, 0 the fittest; a seeded coin decides among equals.
+
+        Of different paths their hash is the coin, which covers the run's seed: so trainers know who wins. Of equal
+        paths another one is.
+        """
         coin = self._rng.permutation(len(self._told))
+        hashes = np.unique([candidate.hash for candidate, _ in self._told], return_inverse=True)[1]
         scores = np.array([fitness(result) for _, result in self._told])
-        order = np.lexsort((coin, -scores))
+        order = np.lexsort((coin, hashes, -scores))
         return [int(rank) for rank in np.argsort(order)]
 
     def _write_back(self, by_rank: list[int]) -> None:

@@ -18,6 +18,7 @@ from pathways.errors import EngineError, PathwaysError
 from pathways.modules import Families
 from pathways.pool import Pool
 from pathways.trainer import Trainer, numerics
+from pathways.trainer.prefix_cache import prefixes_of
 
 
 def serve(connection: Connection[Any, Any]) -> None:
@@ -56,14 +57,16 @@ def serve(connection: Connection[Any, Any]) -> None:
                 return
 
 
-def _open(pool: str, path: list[str], families: list[tuple[str, str]], expected: dict[str, Any]) -> Trainer:
+def _open(pool: str, path: list[str], families: list[tuple[str, str]], expected: dict[str, Any],
+          cache_bytes: int) -> Trainer:
     sys.path[:] = path
     found = numerics()
     if found != expected:
         raise EngineError(
             f"a worker must compute as the run does ({expected}), found {found}: install the same torch everywhere."
         )
-    return Trainer(Pool(FilePath(pool)), Families([_imported(*family) for family in families]))
+    known = Families([_imported(*family) for family in families])
+    return Trainer(Pool(FilePath(pool)), known, prefixes=prefixes_of(FilePath(pool), cache_bytes))
 
 
 def _imported(module: str, name: str) -> Any:

@@ -24,6 +24,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from pathways.candidate import Training
+from pathways.engine import CACHE_BYTES
 from pathways.modules import ModuleSpec
 
 from .overrides import with_overrides
@@ -81,16 +82,18 @@ class EngineConfig:
             run's identity.
         stack: the most candidates that train as one program, 1 turns that off; `auto` takes what was fastest when
             this machine was calibrated.
+        cache_bytes: the most activations of frozen prefixes to keep in the run's `cache/`; 0 keeps none.
     """
 
     kind: str = "local"
     workers: int = 0
     dispatch: int = 1
     stack: int | str = "auto"
+    cache_bytes: int = CACHE_BYTES
 
     def __post_init__(self) -> None:
         resolve_name(ENGINES, self.kind, "`kind`")
-        for name, low in (("workers", 0), ("dispatch", 1)):
+        for name, low in (("workers", 0), ("dispatch", 1), ("cache_bytes", 0)):
             if getattr(self, name) < low:
                 raise ValueError(f"`{name}` must be at least {low}, found {getattr(self, name)}.")
         if self.stack != "auto" and (type(self.stack) is not int or self.stack < 1):

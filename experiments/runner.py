@@ -21,7 +21,7 @@ from .tables import ENGINES, resolve
 from .yaml_file import read_yaml, write_yaml
 
 # What of a configuration may differ between two calls of one run: it does not change what is computed.
-_FREE = ("name", "engine.kind", "engine.workers")
+_FREE = ("name", "engine.kind", "engine.workers", "engine.cache_bytes")
 # What a run directory may hold before `system.json` makes it one: the rest of a creation that was cut short.
 _BEGUN = ("config.yaml", "pool", "ledger.db", "ledger.db-wal", "ledger.db-shm")
 
@@ -196,7 +196,8 @@ def carry_out(system: System, config: Config, groups: Sequence[Sequence[Task]], 
     groups = [[task for task in group if task.name not in forgotten] for group in groups]
     tasks = in_order(groups)
     system.attach(task for task in tasks if task.name in system.records)
-    with resolve(ENGINES, config.engine.kind, "`engine.kind`")(workers=config.engine.workers) as engine:
+    made = resolve(ENGINES, config.engine.kind, "`engine.kind`")
+    with made(workers=config.engine.workers, cache_bytes=config.engine.cache_bytes) as engine:
         for group in groups:
             if not all(task.name in system.records for task in group):
                 system.learn(list(group), config.strategy.strategy, engine, progress=progress)

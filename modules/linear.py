@@ -45,6 +45,7 @@ class Linear(Module):
         whole("dim", dim)
         self.activation, self._relu = activation_named(activation), activation == "relu"
         self.linear = nn.Linear(port.dim, dim, bias=flag("bias", bias))
+        self.idle_at_zero = self._relu
         self.output = Tokens(port.length, dim) if isinstance(port, Tokens) else Vector(dim)
         self._flops = product(rows(port), port.dim, dim)
 

@@ -32,6 +32,8 @@ class Module(nn.Module):
         head: whether the module ends a path, so that evolution never puts anything behind it.
         stacks: the kinds of device (`cpu`, `cuda`) on which many modules of one spec train faster as one, through
             `stacked`; empty where the family has no such form.
+        idle_at_zero: whether weights that are all zero have gradients that are all zero, so that slots of a stack that
+            are not used stay as they are by themselves.
     """
 
     family: ClassVar[str] = ""
@@ -41,6 +43,7 @@ class Module(nn.Module):
 
     output: Port
     stacks: tuple[str, ...] = ()
+    idle_at_zero: bool = False
 
     def forward(self, *inputs: Any, context: Context) -> Any:
         """Map one value for each input port, each with a batch axis, to a value of port `output`."""

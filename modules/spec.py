@@ -78,6 +78,10 @@ class ModuleSpec:
 
     def identity(self) -> dict[str, Any]:
         """What of the spec goes into hashes: as `to_json`, but parts by what they are, not by their labels."""
+        return dict(self._identity)
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
         data = self.to_json()
         if self.parts:
             data["parts"] = {name: part.identity() for name, part in self.parts.items()}

@@ -252,6 +252,13 @@ def frozen_prefix(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
 
     A step is of the prefix where it holds no draft and reads only inputs or steps of the prefix.
     """
+    known = path.__dict__.get("_frozen_prefix")
+    if known is None:
+        known = path.__dict__["_frozen_prefix"] = _frozen_prefix(path)
+    return known
+
+
+def _frozen_prefix(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
     prefix: set[str] = set()
     for name in path.canonical_order:
         step = path.steps[name]

@@ -128,7 +128,7 @@ class Training:
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain data."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _PLAIN} | {"augment": self.augment and asdict(self.augment)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Training:
@@ -164,7 +164,9 @@ class Training:
         return {name: value for name, value in data.items() if name not in ignored}
 
 
+_PLAIN = tuple(f.name for f in fields(Training))
 SAMPLERS = ("joint", "proportional")
+KEEPS = ("all", "fittest")
 _CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "schedule": ("constant", "cosine"),
@@ -197,6 +199,9 @@ class Candidate:
         optimizer_state: whether the drafts' optimizer state is kept as blobs.
         labels: what says where it came from (strategy, number, parents, mutations); never part of the hash.
         race: what it is measured against while it trains, and when it stops; `None` trains to the end.
+        keep: which blobs its asker needs, not part of the hash: `all`, or `fittest`: of the candidates of one stack
+            that start a draft from the same weights, only the fittest keeps what became of it; of equals, the one of
+            the lower hash.
     """
 
     paths: Mapping[str, Path]
@@ -209,16 +214,19 @@ class Candidate:
     optimizer_state: bool = False
     labels: Mapping[str, Any] = field(default_factory=dict, compare=False)
     race: Race | None = None
+    keep: str = field(default="all", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", FrozenDict({task: self.paths[task] for task in sorted(self.paths)}))
         object.__setattr__(self, "data", FrozenDict(self.data))
         if self.sampler not in SAMPLERS:
             raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
+        if self.keep not in KEEPS:
+            raise ConfigError(f"`keep` must be one of {KEEPS}, found {self.keep!r}.")
         if set(self.data) != set(self.paths):
             raise ConfigError(f"`data` must name the tasks {sorted(self.paths)}, found {sorted(self.data)}.")
         drafts = self.drafts()
-        for task, path in self.paths.items():
+        for task, path in self.paths.items() if len(self.paths) > 1 else ():
             for name, draft in path.drafts().items():
                 if drafts[name] != draft:
                     raise PathError(
@@ -228,6 +236,8 @@ class Candidate:
 
     def drafts(self) -> dict[str, Draft]:
         """The drafts of all paths by name, in canonical order."""
+        if len(self.paths) == 1:
+            return next(iter(self.paths.values())).drafts()
         return {name: draft for path in self.paths.values() for name, draft in path.drafts().items()}
 
     @cached_property

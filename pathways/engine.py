@@ -11,6 +11,9 @@ from pathways.modules import Families
 from .candidate import Candidate, Result
 from .task import Task
 
+CACHE_BYTES = 4 << 30
+"""How much a run keeps of what frozen prefixes give, on disk, unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class Dispatch:

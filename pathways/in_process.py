@@ -7,26 +7,32 @@ from pathlib import Path as FilePath
 
 from pathways.modules import BUILT_IN, Families
 
-from .engine import Answer, Dispatch
+from .engine import CACHE_BYTES, Answer, Dispatch
 from .errors import EngineError
 from .pool import Pool
 from .task import Task
 from .trainer import Trainer
+from .trainer.prefix_cache import prefixes_of
 
 
 class InProcess:
-    """Trains each dispatch when its result is asked for, in this process, with one thread."""
+    """Trains each dispatch when its result is asked for, in this process, with one thread.
+
+    Args:
+        cache_bytes: the most activations of frozen prefixes that the run keeps on disk; 0 keeps none.
+    """
 
     workers = 1
 
-    def __init__(self) -> None:
+    def __init__(self, cache_bytes: int = CACHE_BYTES) -> None:
+        self.cache_bytes = cache_bytes
         self._queue: deque[Dispatch] = deque()
         self._trainer: Trainer | None = None
 
     def open(self, pool: FilePath, families: Families = BUILT_IN) -> None:
         """Make ready to train against the pool in that directory; opening the same pool again does nothing."""
         if self._trainer is None or self._trainer.pool.directory != pool or self._trainer.families is not families:
-            self._trainer = Trainer(Pool(pool), families)
+            self._trainer = Trainer(Pool(pool), families, prefixes=prefixes_of(pool, self.cache_bytes))
         self._queue.clear()
 
     def provide(self, task: Task) -> None:

@@ -153,11 +153,15 @@ def _dispatches(
 
 
 def _whole(bench: Bench, distinct: Mapping[str, Candidate]) -> dict[str, Result]:
-    """The results the ledger knows, without those whose blobs are gone: these are trained again, to the same bytes."""
+    """The results the ledger knows, without those whose blobs are gone: these are trained again, to the same bytes.
+
+    Another asker may want more blobs of a candidate than were kept: it is trained again, too.
+    """
     known = bench.ledger.known(list(distinct))
     lost = [
         key for key, result in known.items()
         if not all(map(bench.pool.intact, [*result.blobs.values(), *result.optimizers.values()]))
+        or (distinct[key].keep == "all" and result.ok and len(result.blobs) < len(distinct[key].drafts()))
     ]  # fmt: skip
     if lost:
         bench.ledger.drop(lost)
@@ -167,7 +171,7 @@ def _whole(bench: Bench, distinct: Mapping[str, Candidate]) -> dict[str, Result]
 def _named(ledger: Ledger, candidate: Candidate, result: Result) -> Result:
     """The result with its blobs under this candidate's draft names: equal candidates may name drafts otherwise."""
     names = list(candidate.drafts())
-    if not result.ok or set(result.blobs) == set(names):
+    if not result.ok or set(result.blobs) <= set(names):
         return result
     new = dict(zip(ledger.candidate(candidate.hash).drafts(), names, strict=True))
     blobs, optimizers = ({new[old]: blob for old, blob in kept.items()} for kept in (result.blobs, result.optimizers))

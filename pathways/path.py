@@ -148,11 +148,15 @@ class Path:
 
     def drafts_in_order(self) -> Iterator[Draft]:
         """All drafts, in canonical order; a draft used twice appears twice."""
-        return (ref for ref in self.refs() if isinstance(ref, Draft))
+        return iter(self._drafts)
+
+    @cached_property
+    def _drafts(self) -> tuple[Draft, ...]:
+        return tuple(ref for ref in self.refs() if isinstance(ref, Draft))
 
     def drafts(self) -> dict[str, Draft]:
         """The drafts by name, in canonical order."""
-        return {draft.name: draft for draft in self.drafts_in_order()}
+        return {draft.name: draft for draft in self._drafts}
 
     def frozen(self) -> dict[str, Frozen]:
         """The frozen modules by blob id, in canonical order."""
@@ -223,10 +227,18 @@ class Path:
         Raises:
             PathError: ports that do not fit; the message names both modules and both ports.
         """
+        known = self.__dict__.get("_ports")
+        if known is not None and known[0] is families:
+            return dict(known[1])
         ports: dict[str, Port] = dict(self.inputs)
         for name, step in self.steps.items():
             ports[name] = self._step_port(name, step, ports, families)
-        return ports
+        self.__dict__["_ports"] = (families, ports)
+        return dict(ports)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was worked out meanwhile: it is worked out again where a copy needs it."""
+        return {"inputs": self.inputs, "steps": self.steps, "output": self.output}
 
     def _step_port(self, name: str, step: Step, ports: Mapping[str, Port], families: Families) -> Port:
         reads = tuple(ports[read] for read in step.reads)

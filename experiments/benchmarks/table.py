@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 # Each function takes the number of pairs and yields `Row`s.
 BENCHMARKS: Mapping[str, str] = {
+    "pathnet-population": "pathways.experiments.benchmarks.pathnet_rows:population",
+    "fitness-of-paths": "pathways.experiments.benchmarks.pathnet_rows:fitness",
     "import": "pathways.experiments.benchmarks.fresh:import_time",
     "help": "pathways.experiments.benchmarks.fresh:help_time",
     "show": "pathways.experiments.benchmarks.fresh:show_time",

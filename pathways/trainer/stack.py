@@ -85,7 +85,8 @@ class Slots:
     Args:
         shell: a module of the spec.
         stack: the weights, (K, S, ...); zeros in slots that are not used.
-        trained: (K, S), 1 where the slot holds a draft, 0 where it is frozen or not used.
+        trained: (K, S), 1 where the slot holds a draft, or what needs no rate to stay as it is; 0 where it must be
+            kept from changing.
         drafts: for each candidate, the slot of each draft by name.
     """
 
@@ -271,7 +272,7 @@ class StackedPaths:
     def _slots(self, shell: Module, refs: Sequence[Sequence[ModuleRef]], ports: tuple[Port, ...]) -> Slots:
         slots = max(self._least, *map(len, refs))
         zeros = {name: torch.zeros(t.shape, dtype=t.dtype) for name, t in shell.state_dict().items()}
-        trained = torch.zeros(len(refs), slots)
+        trained = torch.full((len(refs), slots), float(shell.idle_at_zero))
         rows: list[Mapping[str, Tensor]] = []
         for k, row in enumerate(refs):
             rows += [self._tensors(k, ref, ports) for ref in row] + [zeros] * (slots - len(row))

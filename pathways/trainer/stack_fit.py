@@ -155,11 +155,15 @@ class _Run:
         self.program.train()
         scale = self.optimizer.begin(step)
         targets = self.train.targets[index % len(self.train)]
-        outputs = self.program(self.train.values(index))
+        outputs = self.program(self.train.values(index)).contiguous()
         losses = losses_of(self.task, outputs, targets, self.smoothing)
-        self.losses[step, self.columns] = losses.detach()
+        losses_now = losses.detach()
+        if len(self.alive) == len(self.fitted):
+            self.losses[step] = losses_now
+        else:
+            self.losses[step, self.columns] = losses_now
         if self.training.fitness == "training":
-            self.seen[self.columns] += merits(self.task, outputs.detach(), targets).sum(1)
+            self.seen.index_add_(0, self.columns, merits(self.task, outputs.detach(), targets).sum(1))
         (losses if scale is None else losses * scale).sum().backward()
         self.optimizer.step(step)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pathways.candidate import Candidate
-from pathways.modules import ModuleRef, Value
+from pathways.modules import Draft, Init, ModuleRef, Value
 from pathways.stack_plan import trained_part
 
 from .fit import Outcome, order_of
@@ -53,8 +53,9 @@ def train_stack(trainer: Trainer, candidates: Sequence[Candidate], slots: Sequen
     program = StackedPaths(paths, trainings, weights, shared, slots, trainer.families)
     some = samples["train"][0]
     order = order_of(first, name, len(some), some.views)
-    fitted = fit_stack(members, task, program, train, validation, order)
-    return [_stored(trainer, name, c, program, f) for c, f in zip(candidates, fitted, strict=False)]
+    fitted = fit_stack(members, task, program, train, validation, order)[: len(candidates)]
+    best = _fittest(candidates, fitted)
+    return [_stored(trainer, name, c, program, f, best) for c, f in zip(candidates, fitted, strict=True)]
 
 
 def _read(trainer: Trainer, candidate: Candidate, name: str, split: str) -> Samples:
@@ -83,14 +84,39 @@ def _split(samples: Sequence[Samples], boundaries: Sequence[Sequence[str]]) -> S
     return StackSplit(tuple(bounds), samples[0].targets)
 
 
-def _stored(trainer: Trainer, name: str, candidate: Candidate, program: StackedPaths, fitted: Fitted) -> Outcome | str:
+def _fittest(candidates: Sequence[Candidate], fitted: Sequence[Fitted]) -> dict[str, str]:
+    """The fittest of the candidates that start a draft from the same weights, by what it is and starts from.
+
+    Of equals the one of the lower hash, as a tournament has it.
+    """
+    best: dict[str, tuple[float, str]] = {}
+    for candidate, found in zip(candidates, fitted, strict=True):
+        if found.place is not None and found.measures is not None:
+            rank = (-found.measures.fitness, candidate.hash)
+            for draft in candidate.drafts().values():
+                key = _start(draft)
+                best[key] = min(best.get(key, rank), rank)
+    return {key: hash for key, (_, hash) in best.items()}
+
+
+def _start(draft: Draft) -> str:
+    """What tells whether two drafts start from the same weights; `Init()` draws weights for each candidate."""
+    return f"{draft.spec.canonical} {draft.start}"
+
+
+def _stored(
+    trainer: Trainer, name: str, candidate: Candidate, program: StackedPaths, fitted: Fitted, best: Mapping[str, str]
+) -> Outcome | str:
     if fitted.failure or fitted.measures is None:
         return fitted.failure
     outcome = Outcome({name: fitted.measures}, fitted.curve, stopped=fitted.stopped, merits=fitted.merits)
     place = fitted.place
     if place is None:
         return outcome
-    trainer.store(candidate, outcome, lambda draft: program.tensors_of(place, draft))
+    all_of_it = candidate.keep == "all"
+    kept = [name for name, draft in candidate.drafts().items()
+            if all_of_it or draft.start == Init() or best[_start(draft)] == candidate.hash]
+    trainer.store(candidate, outcome, lambda draft: program.tensors_of(place, draft), kept)
     return outcome
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path as FilePath
 from typing import Any, cast
 
 import torch
@@ -23,6 +24,7 @@ from pathways.modules import (
     Frozen,
     Module,
     ModuleRef,
+    Value,
     Vector,
     Warm,
     content_hash,
@@ -36,6 +38,7 @@ from .fit import Outcome, Work, fit, measure_all
 from .heads import fit_closed_form
 from .numerics import one_thread
 from .optimizer import load_state, make_optimizer, state_of
+from .prefix_cache import PrefixCache
 from .samples import Recent, Samples, prepare, size, through
 from .stack_train import TooLarge, train_stack
 
@@ -49,13 +52,18 @@ class Trainer:
         pool: where starts are read and trained blobs are written.
         families: the families that specs may name.
         cache_bytes: how much prepared data and how many prefix activations to keep in memory.
+        prefixes: where prefix activations are kept beyond that, for this run's other workers and for later.
     """
 
-    def __init__(self, pool: Pool, families: Families = BUILT_IN, cache_bytes: int = 1 << 29) -> None:
+    def __init__(
+        self, pool: Pool, families: Families = BUILT_IN, cache_bytes: int = 1 << 29,
+        prefixes: PrefixCache | None = None,
+    ) -> None:
         self.pool = pool
         self.families = families
         self.tasks: dict[str, Task] = {}
         self._recent = Recent(cache_bytes)
+        self._prefixes = prefixes or PrefixCache(FilePath(), 0)
 
     def provide(self, task: Task) -> None:
         """Make a task's data known, by its fingerprint."""
@@ -217,20 +225,32 @@ class Trainer:
             return samples
         ports = path.ports(self.families)
         bytes_of = {name: 4 * _elements(ports[name].shape) * len(samples) * samples.views for name in prefix}
-        if sum(bytes_of[name] for name in boundary if name in prefix) > self._recent.limit // 2:
+        large = max(self._recent.limit // 2, self._prefixes.limit // 4)
+        if sum(bytes_of[name] for name in boundary if name in prefix) > large:
             return samples
         keys = {name: content_hash([samples.key, path.step_hashes[name]]) for name in prefix}
-        values = {n: samples.values[n] if n in path.inputs else self._recent.get(keys[n]) for n in boundary}
-        missing = [name for name, value in values.items() if value is None]
+        values = {
+            name: value for name in boundary
+            if (value := samples.values[name] if name in path.inputs else self._known(keys[name])) is not None
+        }  # fmt: skip
+        missing = [name for name in boundary if name not in values]
         if missing:
             limit = self._recent.limit // 8
             small = [name for name in prefix if bytes_of[name] <= limit and keys[name] not in self._recent]
             for name, value in through(assemble(), samples.values, tuple(dict.fromkeys([*small, *missing]))).items():
                 self._recent.put(keys[name], value, size(value))
-                if name in values:
+                if name in missing:
                     values[name] = value
+                    self._prefixes.put(keys[name], value)
         key = content_hash([samples.key, [path.step_hashes[name] for name in boundary]])
         return Samples(values, samples.targets, samples.views, key)
+
+    def _known(self, key: str) -> Value | None:
+        """Activations that are in memory or on disk."""
+        value = self._recent.get(key)
+        if value is None and (value := self._prefixes.get(key)) is not None:
+            self._recent.put(key, value, size(value))
+        return value
 
     def _fit_head(self, work: Work, kind: str, *, fresh: bool) -> bool:
         """Fit a work's head in closed form, or set it to zero; with `fresh` only one that starts from random weights.
@@ -263,16 +283,23 @@ class Trainer:
             outcome.measures[name] = replace(new, fitness=fitness)
             outcome.curve.append((training.steps, name, new.validation))
 
-    def store(self, candidate: Candidate, outcome: Outcome, tensors: Callable[[str], Mapping[str, Tensor]]) -> None:
+    def store(
+        self, candidate: Candidate, outcome: Outcome, tensors: Callable[[str], Mapping[str, Tensor]],
+        kept: Container[str] | None = None,
+    ) -> None:
         """Write the drafts' blobs, parts before the modules that hold them, and note their ids.
 
         Args:
             candidate: whose drafts.
             outcome: takes the ids; `outcome.states` holds the optimizer states to keep.
             tensors: a draft's weights and buffers, by its name.
+            kept: the drafts whose blobs are wanted; all of them when not given.
         """
+        if kept is not None and not any(name in kept for name in candidate.drafts()):
+            return
+
         def frozen(ref: ModuleRef) -> ModuleRef:
-            if isinstance(ref, Draft):
+            if isinstance(ref, Draft) and (kept is None or ref.name in kept):
                 if ref.name not in outcome.blobs:
                     outcome.blobs[ref.name] = self.pool.put(ref.spec, tensors(ref.name))
                     if ref.name in outcome.states:
