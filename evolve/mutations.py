@@ -6,7 +6,7 @@ moved, hyperparameters stepped along their lists.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -93,7 +93,7 @@ def drop_top(trunk: Path, families: Families = BUILT_IN) -> Path | None:
     return shorter if reads_input(shorter) else None
 
 
-def add_top(trunk: Path, models: Sequence[Path], families: Families = BUILT_IN) -> Path | None:
+def add_top(trunk: Path, models: Iterable[Path], families: Families = BUILT_IN) -> Path | None:
     """A headless path with one more layer on top: a longer model's, as it is there, else a fresh one like its last.
 
     A model's layer fits where it stands on the same layer, the same by content or else by name, and reads
@@ -101,7 +101,7 @@ def add_top(trunk: Path, models: Sequence[Path], families: Families = BUILT_IN) 
 
     Args:
         trunk: a headless path.
-        models: headless paths whose layers may be taken, best first (the root, champions).
+        models: headless paths whose layers may be taken, best first (the root, champions); gone through twice.
         families: the families that specs may name.
 
     Returns:

@@ -1,0 +1,132 @@
+"""The seeds of a muNet search, each made when it is looked at: there may be thousands, and few are ever parents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from pathways.champions import Champions
+from pathways.modules import Frozen, Port
+from pathways.path import Path
+
+from .member import Member
+from .outline import is_adapter_name
+
+Make = Callable[[str], Member | None]
+
+
+class Seeds(Sequence[Member]):
+    """The root, where it is one, then champions, newest first.
+
+    What need not be looked at is decided by the champions' sketches: whether one can serve these inputs, which have
+    equal trunks, which use a blob, which have a step that another path lacks.
+
+    Args:
+        root: the root's seed, or none.
+        champions: of all other tasks.
+        inputs: of each task to learn.
+        make: makes the seed of a champion by its task's name; `None` where it cannot serve.
+    """
+
+    def __init__(
+        self, root: Sequence[Member], champions: Champions, inputs: Sequence[Mapping[str, Port]], make: Make
+    ) -> None:
+        self._root, self._champions, self._make = list(root), champions, make
+        self._made: dict[str, Member | None] = {}
+        self._scores: dict[str, float] = {}
+        self.names = [task for task in reversed(list(champions)) if self._serves(task, inputs)]
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the first is a root from scratch; no other can be."""
+        return bool(self._root) and self._root[0].untrained
+
+    def __len__(self) -> int:
+        return len(self._root) + len(self.names)
+
+    def __getitem__(self, place: int) -> Member:  # type: ignore[override]
+        place = range(len(self))[place]
+        seed = self._root[place] if place < len(self._root) else self._seed(self.names[place - len(self._root)])
+        return replace(seed, score=self._scores.get(seed.trunk.hash))
+
+    def trunk_of(self, place: int) -> tuple[str, tuple[str, ...]]:
+        """The hash of a seed's trunk, and the names of its steps."""
+        task = "" if place < len(self._root) else self.names[place - len(self._root)]
+        made = self._made.get(task) if task else self._root[place]
+        if made is not None:
+            return made.trunk.hash, made.trunk.canonical_order
+        return self._champions.sketches[task].trunk, self._champions.sketches[task].steps
+
+    def distinct(self, most: int | None = None) -> Iterator[Member]:
+        """The first seed of each trunk, `most` of them."""
+        seen: set[str] = set()
+        for place in range(len(self)):
+            if most is not None and len(seen) >= most:
+                return
+            if (trunk := self.trunk_of(place)[0]) not in seen:
+                seen.add(trunk)
+                yield self[place]
+
+    def score(self, trunk: str, score: float) -> None:
+        """Say what the seeds of a trunk have scored."""
+        self._scores[trunk] = score
+
+    def giver_of(self, blob: str) -> str:
+        """The key of the first seed whose trunk holds a blob.
+
+        Raises:
+            StopIteration: there is none.
+        """
+        if any(blob in seed.trunk.frozen() for seed in self._root):
+            return self._root[0].key
+        using = set(self._champions.using(blob))
+        return next(name for name in self.names if name in using and blob in self._seed(name).trunk.frozen())
+
+    def longer_than(self, bare: Path) -> Longer:
+        """The trunks that may hold a layer behind the last step of `bare`, in order, each looked at when it is due."""
+        return Longer(self, bare)
+
+    def may_extend(self, place: int, bare: Path) -> bool:
+        """Whether a seed has the last step of `bare`, by name or content, and a step that `bare` has not."""
+        if place < len(self._root):
+            return True
+        sketch = self._champions.sketches[self.names[place - len(self._root)]]
+        last = [ref.id for ref in bare.steps[bare.output].refs() if isinstance(ref, Frozen)]
+        if bare.output not in sketch.steps and not any(blob in sketch.sizes for blob in last):
+            return False
+        return any(name not in bare.steps and not is_adapter_name(name, sketch.steps) for name in sketch.steps)
+
+    def _seed(self, task: str) -> Member:
+        if task not in self._made:
+            self._made[task] = self._make(task)
+        made = self._made[task]
+        if made is None:
+            raise LookupError(f"the champion of task {task!r} must be what its sketch says, found another path.")
+        return made
+
+    def _serves(self, task: str, inputs: Sequence[Mapping[str, Port]]) -> bool:
+        """Whether a champion's trunk reads these inputs; one that must be renamed is looked at."""
+        sketch = self._champions.sketches[task]
+        if not sketch.trunk:
+            return False
+        if all(dict(sketch.inputs) == dict(each) for each in inputs):
+            return True
+        if any(list(each.values()) != list(sketch.inputs.values()) for each in inputs):
+            return False
+        self._made[task] = self._make(task)
+        return self._made[task] is not None
+
+
+class Longer(Iterable[Path]):
+    """See `Seeds.longer_than`. Of equal trunks with equal names only the first is given: it fits where all do."""
+
+    def __init__(self, seeds: Seeds, bare: Path) -> None:
+        self._seeds, self._bare = seeds, bare
+
+    def __iter__(self) -> Iterator[Path]:
+        seen: set[tuple[str, tuple[str, ...]]] = set()
+        for place in range(len(self._seeds)):
+            trunk = self._seeds.trunk_of(place)
+            if trunk not in seen and self._seeds.may_extend(place, self._bare):
+                seen.add(trunk)
+                yield self._seeds[place].trunk
