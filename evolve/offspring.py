@@ -130,7 +130,7 @@ def _height(
     if rates.happens("drop-top", "layers") and (shorter := drop_top(trunk, families)) is not None:
         return shorter, [f"drop {layers(trunk, families)[-1]}"]
     if rates.happens("add-top", "layers"):
-        longer = add_top(trunk, _longer(models, trunk, families), families)
+        longer = add_top(trunk, *_longer(models, trunk, families))
         if longer is not None:
             return longer, [f"add {longer.output}"]
     return trunk, []
@@ -152,11 +152,16 @@ def _lineage(parent: Member, trunk: Path, models: Sequence[Member]) -> tuple[str
     return tuple(dict.fromkeys([*parent.parents, *sorted(givers)]))
 
 
-def _longer(models: Sequence[Member], trunk: Path, families: Families) -> Iterable[Path]:
-    """The trunks that `add_top` may take a layer from, in the order of the models."""
-    if not isinstance(models, Seeds):
-        return [model.trunk for model in models]
-    return models.longer_than(bare_top(trunk, families)) if layers(trunk, families) else []
+def _longer(
+    models: Sequence[Member], trunk: Path, families: Families
+) -> tuple[Iterable[Path], Families, Iterable[Path]]:
+    """What `add_top` may take a layer from, by content and by name, in the order of the models."""
+    if isinstance(models, Seeds) and layers(trunk, families):
+        bare = bare_top(trunk, families)
+        top = layers(bare, families)[-1]
+        return models.longer_than(bare, top, False), families, models.longer_than(bare, top, True)
+    trunks = [] if isinstance(models, Seeds) else [model.trunk for model in models]
+    return trunks, families, trunks
 
 
 def _giver(models: Sequence[Member], blob: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pathways.champions import Champions
@@ -34,7 +34,8 @@ class Seeds(Sequence[Member]):
         self._root, self._champions, self._make = list(root), champions, make
         self._made: dict[str, Member | None] = {}
         self._scores: dict[str, float] = {}
-        self.names = [task for task in reversed(list(champions)) if self._serves(task, inputs)]
+        fits: dict[int, bool | None] = {}
+        self.names = [task for task in reversed(list(champions)) if self._serves(task, inputs, fits)]
 
     @property
     def untrained(self) -> bool:
@@ -82,19 +83,25 @@ class Seeds(Sequence[Member]):
         using = set(self._champions.using(blob))
         return next(name for name in self.names if name in using and blob in self._seed(name).trunk.frozen())
 
-    def longer_than(self, bare: Path) -> Longer:
-        """The trunks that may hold a layer behind the last step of `bare`, in order, each looked at when it is due."""
-        return Longer(self, bare)
+    def longer_than(self, bare: Path, top: str, by_name: bool) -> Iterator[Path]:
+        """The trunks that may hold a layer behind the layer `top` of `bare`, in order, each made when it is due.
 
-    def may_extend(self, place: int, bare: Path) -> bool:
-        """Whether a seed has the last step of `bare`, by name or content, and a step that `bare` has not."""
-        if place < len(self._root):
-            return True
-        sketch = self._champions.sketches[self.names[place - len(self._root)]]
-        last = [ref.id for ref in bare.steps[bare.output].refs() if isinstance(ref, Frozen)]
-        if bare.output not in sketch.steps and not any(blob in sketch.sizes for blob in last):
-            return False
-        return any(name not in bare.steps and not is_adapter_name(name, sketch.steps) for name in sketch.steps)
+        They have that layer, the same by content or by name, and behind it a step that `bare` has not. Of equal trunks with equal
+        names only the first is given: it fits where all do.
+        """
+        seen: set[tuple[str, tuple[str, ...]]] = set()
+        blobs = [ref.id for ref in bare.steps[top].refs() if isinstance(ref, Frozen)]
+        for place in range(len(self)):
+            if place >= len(self._root):
+                sketch = self._champions.sketches[self.names[place - len(self._root)]]
+                if not (top in sketch.steps if by_name else any(blob in sketch.sizes for blob in blobs)):
+                    continue
+                behind = sketch.steps[sketch.steps.index(top) + 1 :] if by_name else sketch.steps
+                if all(name in bare.steps or is_adapter_name(name, sketch.steps) for name in behind):
+                    continue
+            if (trunk := self.trunk_of(place)) not in seen:
+                seen.add(trunk)
+                yield self[place].trunk
 
     def _seed(self, task: str) -> Member:
         if task not in self._made:
@@ -104,29 +111,22 @@ class Seeds(Sequence[Member]):
             raise LookupError(f"the champion of task {task!r} must be what its sketch says, found another path.")
         return made
 
-    def _serves(self, task: str, inputs: Sequence[Mapping[str, Port]]) -> bool:
-        """Whether a champion's trunk reads these inputs; one that must be renamed is looked at."""
+    def _serves(self, task: str, inputs: Sequence[Mapping[str, Port]], fits: dict[int, bool | None]) -> bool:
+        """Whether a champion's trunk reads these inputs; one whose inputs must be renamed is looked at."""
         sketch = self._champions.sketches[task]
         if not sketch.trunk:
             return False
-        if all(dict(sketch.inputs) == dict(each) for each in inputs):
-            return True
-        if any(list(each.values()) != list(sketch.inputs.values()) for each in inputs):
-            return False
-        self._made[task] = self._make(task)
-        return self._made[task] is not None
+        if id(sketch.inputs) not in fits:
+            fits[id(sketch.inputs)] = _fits(sketch.inputs, inputs)
+        served = fits[id(sketch.inputs)]
+        if served is None:
+            self._made[task] = self._make(task)
+            return self._made[task] is not None
+        return served
 
 
-class Longer(Iterable[Path]):
-    """See `Seeds.longer_than`. Of equal trunks with equal names only the first is given: it fits where all do."""
-
-    def __init__(self, seeds: Seeds, bare: Path) -> None:
-        self._seeds, self._bare = seeds, bare
-
-    def __iter__(self) -> Iterator[Path]:
-        seen: set[tuple[str, tuple[str, ...]]] = set()
-        for place in range(len(self._seeds)):
-            trunk = self._seeds.trunk_of(place)
-            if trunk not in seen and self._seeds.may_extend(place, self._bare):
-                seen.add(trunk)
-                yield self._seeds[place].trunk
+def _fits(found: Mapping[str, Port], inputs: Sequence[Mapping[str, Port]]) -> bool | None:
+    """Whether these inputs are all that are wanted; `None` where they would have to be renamed."""
+    if all(dict(found) == dict(each) for each in inputs):
+        return True
+    return None if all(list(each.values()) == list(found.values()) for each in inputs) else False

@@ -82,9 +82,17 @@ class Brief:
     def from_json(cls, data: Mapping[str, Any]) -> Brief:
         """The brief that `to_json` wrote."""
         said = data["sketch"]
-        inputs = FrozenDict({name: port_from_json(port) for name, port in said["inputs"].items()})
+        inputs = _one_of({name: port_from_json(port) for name, port in said["inputs"].items()})
         sketch = Sketch(**{**said, "inputs": inputs, "steps": tuple(said["steps"])})
         return cls(**{**data, "parents": tuple(data["parents"]), "sketch": sketch})
+
+
+_inputs: dict[FrozenDict, FrozenDict] = {}
+
+
+def _one_of(inputs: Mapping[str, Port]) -> FrozenDict:
+    """One object for all equal inputs, of which there are few: comparing them is comparing objects."""
+    return _inputs.setdefault(FrozenDict(inputs), FrozenDict(inputs))
 
 
 def sketch_of(path: Path, families: Families) -> Sketch:
@@ -94,7 +102,8 @@ def sketch_of(path: Path, families: Families) -> Sketch:
     steps = tuple(name for name in path.canonical_order if name != path.output)
     whole = len(reads) == 1 and reads[0] in path.steps and "head" not in steps
     trunk = path.step_hashes[reads[0]] if whole else ""
-    return Sketch(path.hash, trunk, path.inputs, steps, {b: costs.sizes[b] for b in path.frozen()}, costs.flops)
+    sizes = {blob: costs.sizes[blob] for blob in path.frozen()}
+    return Sketch(path.hash, trunk, _one_of(path.inputs), steps, sizes, costs.flops)
 
 
 def brief_of(record: TaskRecord, families: Families) -> Brief:

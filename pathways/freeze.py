@@ -65,7 +65,7 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
             probe=write_probe(system.directory, task, path, system),
         )
         manifest.write_task(system.directory, record)
-        system.refresh()
+        system.shelf.add(task.name)
         remeasure(system)
 
 
@@ -85,14 +85,14 @@ def remeasure(system: System) -> None:
     path of the same blobs gives the same outputs, and only `verify`, which proves it, has to compute them again. All
     are recorded, unless a run was killed before it recorded one, or did not have the data then.
     """
-    done = system.ledger.learned()
+    done = set(system.ledger.learned())
     names = list(system.briefs)
-    first = next((i for i, name in enumerate(names) if name not in done and name in system.tasks), None)
-    if first is None:
-        return
-    before = {e.task: e for e in system.ledger.evaluations(SYSTEM, carried=False) if e.after == e.task} if done else {}
-    learned = [_own(system, name) if name in system.tasks else before.get(name) for name in names[first:]]
-    system.ledger.record_learned([e for e in learned if e is not None])
+    first = next((i for i, name in enumerate(names) if name in system.tasks and name not in done), len(names))
+    late = names[first:]  # of these some may be recorded, and must stand behind what they come after
+    recorded = system.ledger.evaluations(SYSTEM, carried=False) if done.intersection(late) else []
+    own = {e.task: e for e in recorded if e.after == e.task} | {n: _own(system, n) for n in late if n in system.tasks}
+    if late:
+        system.ledger.record_learned([own[name] for name in late if name in own])
 
 
 def _own(system: System, name: str) -> Evaluation:

@@ -27,6 +27,7 @@ SETTLED = 2 * 10**9
 """Nanoseconds after which a file's times tell whether it changed: the coarsest clock of a file system (FAT)."""
 
 Stamp = tuple[int, int, int, int]  # inode, size, times of change of content and of anything
+NOTHING: Stamp = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +36,15 @@ class Seen:
 
     Args:
         stamp: what the file system said of the file then.
-        checked: when, in nanoseconds since 1970.
+        settled: whether an equal stamp means equal content: a change in the same tick of the clock leaves no other.
         content: the SHA-256 of its bytes.
         brief: what it says.
     """
 
     stamp: Stamp
-    checked: int
+    settled: bool
     content: str
     brief: Brief
-
-    @property
-    def settled(self) -> bool:
-        """Whether an equal stamp means equal content: a change in the same tick of the clock leaves no other."""
-        return max(self.stamp[2:]) + SETTLED < self.checked
 
 
 class Shelf:
@@ -79,7 +75,8 @@ class Shelf:
         self._index = Index(directory, families)
         self._known: Known | None = None  # what the index says, until it was compared with all files
         self._held: OrderedDict[str, tuple[str, TaskRecord]] = OrderedDict()
-        self._users: dict[str, list[str]] | None = None
+        self._used: set[str] | None = None
+        self._users: dict[str, list[str]] = {}  # of the blobs that were asked for
 
     def refresh(self, *, whole: bool = False) -> None:
         """Look which manifests are there and changed, and read those; `whole` reads every one."""
@@ -89,19 +86,24 @@ class Shelf:
         wrong: dict[str, str] = {}
         places: dict[int, str] = {}
         for name, stamp in _stamps(self.directory / "tasks"):
-            file = self.directory / "tasks" / name
+            seen = self._seen.get(name)
             try:
-                seen = self._look(file, stamp, self._seen.get(name), whole)
-                if seen.brief.index in places:
-                    raise PathwaysError(manifest.twin(file, seen.brief.index, places[seen.brief.index]))
+                if whole or seen is None or seen.stamp != stamp or not seen.settled:
+                    seen = self._look(self.directory / "tasks" / name, seen, whole)
+                if (other := places.setdefault(seen.brief.index, name)) != name:
+                    file = self.directory / "tasks" / name
+                    raise PathwaysError(manifest.twin(file, seen.brief.index, found[other].brief.name))
+                found[name] = seen
             except PathwaysError as error:
-                wrong[unquote(file.stem)] = str(error)
-                continue
-            places[seen.brief.index] = seen.brief.name
-            found[name] = seen
+                wrong[unquote(name.removesuffix(".json"))] = str(error)
         self._take(found)
         self.unreadable = wrong
         self._known = {}
+
+    def add(self, task: str) -> None:
+        """Read the manifest of a task that this process has just written; a `PathwaysError` where it does not fit."""
+        file = manifest.task_file(self.directory, task)
+        self._take({**self._seen, file.name: self._look(file, None, True)})
 
     def record(self, task: str) -> TaskRecord:
         """The record of a task, read from its file unless it is in memory.
@@ -124,31 +126,30 @@ class Shelf:
 
     def users(self, blob: str) -> list[str]:
         """The tasks whose champions use a blob, in the order learned."""
-        if self._users is None:
-            self._users = {}
-            for name, brief in self.briefs.items():
-                for id in brief.sizes:
-                    self._users.setdefault(id, []).append(name)
-        return self._users.get(blob, [])
+        if self._used is None:
+            self._used, self._users = set().union(*(brief.sizes for brief in self.briefs.values())), {}
+        if blob not in self._used:
+            return []
+        if blob not in self._users:  # few blobs are asked for: a table of all would take longer than looking
+            self._users[blob] = [name for name, brief in self.briefs.items() if blob in brief.sizes]
+        return self._users[blob]
 
     def save(self) -> None:
         """Write what is known into the run's index, so that the next process need not read every manifest."""
         content = {seen.brief.name: seen.content for seen in self._seen.values()}
         self._index.save({content[name]: brief for name, brief in self.briefs.items()})
 
-    def _look(self, file: FilePath, stamp: Stamp, before: Seen | None, whole: bool) -> Seen:
-        if not whole and before is not None and before.stamp == stamp and before.settled:
-            return before
-        stamp, now, data = _read(file)
+    def _look(self, file: FilePath, before: Seen | None, whole: bool) -> Seen:
+        stamp, settled, data = _read(file)
         content = hashlib.sha256(data).hexdigest()
         brief = before.brief if before is not None and before.content == content else (self._known or {}).get(content)
         if not whole and brief is not None and manifest.task_file(self.directory, brief.name) == file:
             self.hashed += 1
-            return Seen(stamp, now, content, brief)
+            return Seen(stamp, settled, content, brief)
         self.reads += 1
         record = manifest.parse_task(file, data, self.families)
         self._hold(record.name, content, record)
-        return Seen(stamp, now, content, brief_of(record, self.families))
+        return Seen(stamp, settled, content, brief_of(record, self.families))
 
     def _hold(self, task: str, content: str, record: TaskRecord) -> None:
         self._held[task] = (content, record)
@@ -157,25 +158,28 @@ class Shelf:
             self._held.popitem(last=False)
 
     def _take(self, found: dict[str, Seen]) -> None:
-        """Make what was found what is known; the table of users follows the difference."""
-        gone = [seen.brief for name, seen in self._seen.items() if name not in found]
+        """Make what was found what is known; what is known of users follows the difference."""
+        before, self._seen = self._seen, found
+        if before == found:
+            return
+        gone = before.keys() - found.keys()
         changed = [
             seen.brief for name, seen in found.items()
-            if seen.brief.name not in self.briefs or self._seen[name].content != seen.content
+            if name not in before or before[name].content != seen.content
         ]  # fmt: skip
-        self._seen = found
         if not gone and not changed:
             return
         replaced = [brief for brief in changed if brief.name in self.briefs]
         self.briefs = {b.name: b for b in sorted((seen.brief for seen in found.values()), key=lambda b: b.index)}
         newest = list(self.briefs)[-len(changed) :] if changed else []
         added = [brief.name for brief in sorted(changed, key=lambda b: b.index)]
-        if self._users is None or gone or replaced or newest != added:
-            self._users = None  # made anew when it is asked for
+        if self._used is None or gone or replaced or newest != added:
+            self._used = None  # made anew when it is asked for
             return
         for name in newest:
-            for blob in self.briefs[name].sizes:
-                self._users.setdefault(blob, []).append(name)
+            self._used.update(self.briefs[name].sizes)
+            for blob in self._users.keys() & self.briefs[name].sizes.keys():
+                self._users[blob].append(name)
 
 
 class Records(Mapping[str, TaskRecord]):
@@ -200,32 +204,37 @@ class Records(Mapping[str, TaskRecord]):
         return f"Records({list(self)})"
 
 
-def _stamps(folder: FilePath) -> Iterator[tuple[str, Stamp]]:
+def _stamps(folder: FilePath) -> list[tuple[str, Stamp]]:
     """The manifests in a folder, by file name, with what the file system says of each."""
+    found = []
     try:
         with os.scandir(folder) as entries:
-            found = sorted((entry for entry in entries if entry.name.endswith(".json")), key=lambda entry: entry.name)
-            for entry in found:
-                try:
-                    yield entry.name, _stamp(entry.stat())
-                except OSError:  # gone meanwhile, or a link to nothing: reading it says so
-                    yield entry.name, (0, 0, 0, 0)
+            for entry in entries:
+                if entry.name.endswith(".json"):
+                    found.append((entry.name, _stamp(entry)))
     except FileNotFoundError:
-        return
+        return []
+    return sorted(found)
 
 
-def _stamp(said: os.stat_result) -> Stamp:
+def _stamp(entry: os.DirEntry[str]) -> Stamp:
+    try:
+        said = entry.stat()
+    except OSError:  # gone meanwhile, or a link to nothing: reading it says so
+        return NOTHING
     return said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns
 
 
-def _read(file: FilePath) -> tuple[Stamp, int, bytes]:
-    """Stamp, time and bytes of one and the same file, however it is replaced meanwhile."""
+def _read(file: FilePath) -> tuple[Stamp, bool, bytes]:
+    """Stamp, whether that is settled, and bytes of one and the same file, however it is replaced meanwhile."""
     now = time.time_ns()
     try:
         with file.open("rb") as opened:
-            return _stamp(os.fstat(opened.fileno())), now, opened.read()
+            said = os.fstat(opened.fileno())
+            stamp = (said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns)
+            return stamp, max(stamp[2:]) + SETTLED < now, opened.read()
     except OSError:
-        return (0, 0, 0, 0), now, read_bytes(file)  # which says what is wrong
+        return NOTHING, False, read_bytes(file)  # which says what is wrong
 
 
 __all__ = ["Records", "Seen", "Shelf"]
