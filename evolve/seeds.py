@@ -86,8 +86,8 @@ class Seeds(Sequence[Member]):
     def longer_than(self, bare: Path, top: str, by_name: bool) -> Iterator[Path]:
         """The trunks that may hold a layer behind the layer `top` of `bare`, in order, each made when it is due.
 
-        They have that layer, the same by content or by name, and behind it a step that `bare` has not. Of equal trunks with equal
-        names only the first is given: it fits where all do.
+        They have that layer, the same by content or by name, and behind it a step that `bare` has not. Of equal
+        trunks with equal names only the first is given: it fits where all do.
         """
         seen: set[tuple[str, tuple[str, ...]]] = set()
         blobs = [ref.id for ref in bare.steps[top].refs() if isinstance(ref, Frozen)]
