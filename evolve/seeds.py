@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pathways.champions import Champions
-from pathways.modules import Frozen, Port
+from pathways.modules import Port
 from pathways.path import Path
 
 from .member import Member
@@ -50,13 +50,13 @@ class Seeds(Sequence[Member]):
         seed = self._root[place] if place < len(self._root) else self._seed(self.names[place - len(self._root)])
         return replace(seed, score=self._scores.get(seed.trunk.hash))
 
-    def trunk_of(self, place: int) -> tuple[str, tuple[str, ...]]:
-        """The hash of a seed's trunk, and the names of its steps."""
+    def steps_of(self, place: int) -> Mapping[str, str]:
+        """The hashes of the steps of a seed's trunk by name, in canonical order; the last is the trunk's."""
         task = "" if place < len(self._root) else self.names[place - len(self._root)]
         made = self._made.get(task) if task else self._root[place]
-        if made is not None:
-            return made.trunk.hash, made.trunk.canonical_order
-        return self._champions.sketches[task].trunk, self._champions.sketches[task].steps
+        if made is None:
+            return self._champions.sketches[task].steps
+        return {name: made.trunk.step_hashes[name] for name in made.trunk.canonical_order}
 
     def distinct(self, most: int | None = None) -> Iterator[Member]:
         """The first seed of each trunk, `most` of them."""
@@ -64,7 +64,7 @@ class Seeds(Sequence[Member]):
         for place in range(len(self)):
             if most is not None and len(seen) >= most:
                 return
-            if (trunk := self.trunk_of(place)[0]) not in seen:
+            if (trunk := list(self.steps_of(place).values())[-1]) not in seen:
                 seen.add(trunk)
                 yield self[place]
 
@@ -89,17 +89,19 @@ class Seeds(Sequence[Member]):
         They have that layer, the same by content or by name, and behind it a step that `bare` has not. Of equal
         trunks with equal names only the first is given: it fits where all do.
         """
-        seen: set[tuple[str, tuple[str, ...]]] = set()
-        blobs = [ref.id for ref in bare.steps[top].refs() if isinstance(ref, Frozen)]
+        wanted = bare.step_hashes[top]
+        seen: set[tuple[tuple[str, str], ...]] = set()
         for place in range(len(self)):
-            if place >= len(self._root):
-                sketch = self._champions.sketches[self.names[place - len(self._root)]]
-                if not (top in sketch.steps if by_name else any(blob in sketch.sizes for blob in blobs)):
-                    continue
-                behind = sketch.steps[sketch.steps.index(top) + 1 :] if by_name else sketch.steps
-                if all(name in bare.steps or is_adapter_name(name, sketch.steps) for name in behind):
-                    continue
-            if (trunk := self.trunk_of(place)) not in seen:
+            steps = self.steps_of(place)
+            names = list(steps)
+            if by_name:
+                below = [names.index(top)] if top in steps else []
+            else:
+                below = [i for i, name in enumerate(names) if steps[name] == wanted]
+            behind = names[min(below) + 1 :] if below else []
+            if all(name in bare.steps or is_adapter_name(name, names) for name in behind):
+                continue
+            if (trunk := tuple(steps.items())) not in seen:
                 seen.add(trunk)
                 yield self[place].trunk
 

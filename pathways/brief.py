@@ -20,7 +20,7 @@ class Sketch:
         path: the path's hash.
         trunk: the hash of the path up to what its head reads; empty where a trunk cannot be told from the head.
         inputs: the port of each input.
-        steps: the names of the steps but the head, in canonical order.
+        steps: the hash of each step but the head, by name, in canonical order.
         sizes: by blob, the parameters of each module, in canonical order.
         flops: of one sample's forward pass.
     """
@@ -28,7 +28,7 @@ class Sketch:
     path: str
     trunk: str
     inputs: Mapping[str, Port]
-    steps: tuple[str, ...]
+    steps: Mapping[str, str]
     sizes: Mapping[str, int]
     flops: int
 
@@ -76,14 +76,14 @@ class Brief:
         sketch = {field.name: getattr(self.sketch, field.name) for field in fields(Sketch)}
         inputs = {name: port_to_json(port) for name, port in self.sketch.inputs.items()}
         data = {field.name: getattr(self, field.name) for field in fields(Brief)}
-        return data | {"sketch": sketch | {"inputs": inputs, "sizes": dict(self.sizes)}}
+        return data | {"sketch": sketch | {"inputs": inputs}}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Brief:
         """The brief that `to_json` wrote."""
         said = data["sketch"]
         inputs = _one_of({name: port_from_json(port) for name, port in said["inputs"].items()})
-        sketch = Sketch(**{**said, "inputs": inputs, "steps": tuple(said["steps"])})
+        sketch = Sketch(**{**said, "inputs": inputs})
         return cls(**{**data, "parents": tuple(data["parents"]), "sketch": sketch})
 
 
@@ -99,7 +99,7 @@ def sketch_of(path: Path, families: Families) -> Sketch:
     """The sketch of a champion's path."""
     costs = path.costs(families)
     reads = path.steps[path.output].reads
-    steps = tuple(name for name in path.canonical_order if name != path.output)
+    steps = {name: path.step_hashes[name] for name in path.canonical_order if name != path.output}
     whole = len(reads) == 1 and reads[0] in path.steps and "head" not in steps
     trunk = path.step_hashes[reads[0]] if whole else ""
     sizes = {blob: costs.sizes[blob] for blob in path.frozen()}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -26,8 +27,9 @@ Known = dict[str, Brief]
 class Index:
     """What was found in manifests, by the SHA-256 of their bytes. Losing or damaging it costs time only.
 
-    Each line begins with the SHA-256 of its rest; a line that is torn, damaged or of another release is no line. What
-    a line says holds for every file of those bytes and for no other, so that it cannot be out of date.
+    Each line begins with the SHA-256 of its rest; a line that is torn or damaged is no line, and a file that other code
+    wrote is none. What a line says holds for every manifest of those bytes and for no other, so that it cannot be out
+    of date.
 
     Args:
         directory: the run directory.
@@ -36,7 +38,7 @@ class Index:
 
     def __init__(self, directory: FilePath, families: Families) -> None:
         self.file = directory / FILE
-        self._head = _line({"format": FORMAT, "release": __version__, "families": _families(families)})
+        self._head = _line({"format": FORMAT, "code": _code(), "families": _families(families)})
         self._written: set[str] = set()
         self._lines = 0
         self._whole = False  # whether the file can be added to
@@ -97,6 +99,13 @@ def _said(line: bytes) -> tuple[str, Brief] | None:
         return None
     said = json.loads(data.decode("utf-8", "surrogatepass"))
     return said.pop("manifest", ""), Brief.from_json(said)
+
+
+@cache
+def _code() -> str:
+    """A hash of the code that decides whether a manifest is valid and what is told of it."""
+    files = [FilePath(__file__).with_name(f"{name}.py") for name in ("brief", "fields", "manifest", "path", "records")]
+    return hashlib.sha256(b"".join([__version__.encode(), *(file.read_bytes() for file in files)])).hexdigest()
 
 
 def _families(families: Families) -> str:

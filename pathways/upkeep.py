@@ -59,7 +59,9 @@ def collect(system: System) -> None:
         PathwaysError: a task is damaged: what it needs is not known either.
     """
     begun = system.ledger.unswept()
-    alone = _alone(system)
+    alone = not system.ledger.leased(except_by=system.owner)
+    system.refresh()  # whatever others froze before they were gone is known from here on
+    refuse_damaged(system)
     if alone:
         system.pool.collect(reachable(system))
         manifest.remove_strays(system.directory, system.records)
@@ -81,20 +83,16 @@ def tidy(system: System, searches: Sequence[str]) -> None:
     Raises:
         PathwaysError: a task is damaged.
     """
+    alone = not system.ledger.leased(except_by=system.owner)
     begun = system.ledger.unswept()
     if any(begun.values()) or begun.keys() - {key_of_search(search) for search in searches}:
         collect(system)
         return
-    if _alone(system):
+    if not set(system.ledger.learned()) <= system.briefs.keys():  # another process froze a task since this one did
+        system.refresh()
+        refuse_damaged(system)
+    if alone:
         tried = system.ledger.blobs_of(searches)
         system.pool.discard(tried - needed(system, tried))
         system.ledger.swept(begun)
     system.shelf.save()
-
-
-def _alone(system: System) -> bool:
-    """Whether no other process learns; whatever others froze before is known afterwards, and no task is damaged."""
-    alone = not system.ledger.leased(except_by=system.owner)
-    system.refresh()
-    refuse_damaged(system)
-    return alone

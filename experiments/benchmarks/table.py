@@ -6,4 +6,5 @@ from collections.abc import Mapping
 
 # Each function takes the number of pairs and yields `Row`s.
 BENCHMARKS: Mapping[str, str] = {
+    "growth": "pathways.experiments.benchmarks.growth:rows",
 }
