@@ -30,7 +30,7 @@ TRUNK = 4
 BESIDE = 10
 """Modules side by side in each step that a task has of its own."""
 
-TRAINING = Training(steps=8, batch=8, lr=0.02)
+TRAINING = Training(steps=40, batch=8, lr=0.02)
 _LINEAR = ModuleSpec("linear", {"dim": DIM, "activation": "relu"})
 
 
