@@ -33,8 +33,11 @@ STREAM = MuNet(
 
 TRAINING = Training(steps=40, batch=32, lr=2e-3, head_lr=0.1, head_init="discriminant")
 
-TASKS, MODULES = (10, 1000), 20
-"""The systems whose next task is timed in pairs: how many tasks they have, of how many modules each."""
+TASKS, MODULES = (10, 1000), 3
+"""The systems whose next task is timed in pairs: how many tasks they have, of how many modules each.
+
+Champions are as small as those that the timed tasks add, so that parents drawn from either system are alike.
+"""
 
 
 def rows(pairs: int = PAIRS) -> Iterator[Row]:
