@@ -84,7 +84,7 @@ class MuNetSearch:
         """The mean over the tasks of each one's score; of what they share, each is charged its part."""
         blobs = [set(path.frozen()) for path in paths.values()]
         shared = {blob: {*self.users.get(blob, ()), *self.names} for blob in set.intersection(*blobs)}
-        users = ChainMap[str, Set[str]](shared, cast(Any, self.users))
+        users: Mapping[str, Set[str]] = ChainMap(cast(Any, shared), cast(Any, self.users))
         scores = [
             self.score(
                 result.measures[task].quality,

@@ -45,7 +45,7 @@ def newest(briefs: Mapping[str, Any], most: int) -> list[str]:
     """
     names: list[str] = []
     modules: set[str] = set()
-    for name in reversed(briefs):
+    for name in reversed(list(briefs)):
         modules |= set(briefs[name].sizes)
         if names and len(modules) > most:
             break
