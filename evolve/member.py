@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pathways.candidate import Training
+from pathways.champions import Champions
 from pathways.errors import ConfigError, PathError
 from pathways.modules import Frozen
 from pathways.path import Path
@@ -16,6 +17,7 @@ from .paths import fit_inputs, without_head
 
 if TYPE_CHECKING:
     from .munet import MuNet
+    from .seeds import Seeds
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Member:
         return bool(self.trunk.drafts())
 
 
-def seeds_of(settings: MuNet, view: View) -> list[Member]:
+def seeds_of(settings: MuNet, view: View) -> Seeds:
     """The paths that a search builds on: the root, then other tasks' champions, newest first.
 
     Only those that read the inputs of every task to learn are seeds. An untrained root is one only while there
@@ -59,11 +61,23 @@ def seeds_of(settings: MuNet, view: View) -> list[Member]:
     Raises:
         ConfigError: there is none.
     """
-    champions = list(_champions(settings, view))
+    from .seeds import Seeds
+
+    champions = Champions.of(view.champions, view.families)
+
+    def make(task: str) -> Member | None:
+        try:
+            trunk = without_head(champions[task].path)
+        except PathError:  # its head reads several steps: there is no one place for another head
+            return None
+        return next(_seed(settings, view, task, trunk, champions[task]), None)
+
     root = [] if view.root is None else list(_seed(settings, view, "root", view.root, None))
-    if view.root is not None and view.root.drafts() and champions and not settings.scratch:
-        root = []
-    if seeds := [*root, *champions]:
+    inputs = [task.inputs for task in view.tasks]
+    seeds = Seeds(root, champions, inputs, make)
+    if seeds.untrained and seeds.names and not settings.scratch:
+        seeds = Seeds([], champions, inputs, make)
+    if len(seeds):
         return seeds
     wanted = "; ".join(
         f"task {task.name!r}: " + ", ".join(f"{name}: {port}" for name, port in task.inputs.items())
@@ -83,15 +97,6 @@ def inherited(member: Member, settings: MuNet) -> dict[str, Any]:
         "training": {name: getattr(member.training, name) for name in settings.space},
         "score": member.score,
     }
-
-
-def _champions(settings: MuNet, view: View) -> Iterator[Member]:
-    for champion in reversed(list(view.champions.values())):
-        try:
-            trunk = without_head(champion.path)
-        except PathError:  # its head reads several steps: there is no one place for another head
-            continue
-        yield from _seed(settings, view, champion.task, trunk, champion)
 
 
 def _seed(settings: MuNet, view: View, key: str, trunk: Path, champion: Champion | None) -> Iterator[Member]:

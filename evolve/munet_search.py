@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from pathways.candidate import Candidate, Result, Training
+from pathways.champions import Champions
 from pathways.modules import Frozen, Init, Warm
 from pathways.path import Path
 from pathways.racing import Race
@@ -21,7 +23,8 @@ from .offspring import Child, make_child
 from .outline import layers
 from .paths import with_head, without_head
 from .rivals import Rivals
-from .score import Score, accounted, discounted, users_of
+from .score import Score, accounted, discounted
+from .seeds import Seeds
 
 if TYPE_CHECKING:
     from .munet import MuNet
@@ -34,10 +37,9 @@ class MuNetSearch:
         self.settings, self.view = settings, view
         self.names = tuple(task.name for task in view.tasks)
         self.score = _score(settings, view)
-        self.users = users_of(view.champions.values())
-        self.seeds = seeds_of(settings, view)
-        untrained = any(seed.untrained for seed in self.seeds)
-        other = settings.scratch_generations if untrained else None
+        self.users = Champions.of(view.champions, view.families).users
+        self.seeds: Sequence[Member] = seeds_of(settings, view)
+        other = settings.scratch_generations if self.seeds[0].untrained else None
         self.generations = settings.generations if other is None else other
         self.population: list[Member] = []
         self.offspring: dict[str, int] = {}
@@ -46,7 +48,7 @@ class MuNetSearch:
         self._asked: list[tuple[Candidate, Child]] = []
         self._tried: dict[str, tuple[Candidate, Result]] = {}
         self._rivals = Rivals(settings.racing, view.tasks) if settings.racing else None
-        self._probed: dict[str, str] = {}  # by seed, the candidate that was its probe
+        self._probed: dict[str, str] = {}  # by seed's trunk, the candidate that was its probe
         drawn = isinstance(settings.hyperparameters, Sampler)
         names = (view.run, "+".join(self.names), settings.name)
         self._study = HyperparameterStudy(settings.space, settings.hyperparameters, *names) if drawn else None
@@ -75,8 +77,8 @@ class MuNetSearch:
             paths = candidate.trained_paths(result)
             score = self._scored(paths, result)
             if self.generation == 0:
-                self._probed |= {s.key: candidate.hash for s in self.seeds if s.trunk.hash == child.trunk.hash}
-                self.seeds = [replace(s, score=score) if s.trunk.hash == child.trunk.hash else s for s in self.seeds]
+                self._probed[child.trunk.hash] = candidate.hash
+                cast(Seeds, self.seeds).score(child.trunk.hash, score)
             elif child.parent.score is not None and score <= child.parent.score:
                 continue
             self._join(candidate, result, child, paths, score)
@@ -104,7 +106,8 @@ class MuNetSearch:
         """By task, what its quality is multiplied by; of what the tasks share, each is charged its part."""
         costs = {task: path.costs(self.view.families) for task, path in paths.items()}
         shared = set.intersection(*(set(c.sizes) for c in costs.values()))
-        users = {**self.users, **{blob: {*self.users.get(blob, ()), *self.names} for blob in shared}}
+        parts = {blob: {*self.users.get(blob, ()), *self.names} for blob in shared}
+        users: Mapping[str, Set[str]] = ChainMap(cast(Any, parts), cast(Any, self.users))
         return {
             task: self.score.factor(accounted(path, task, users, self.view.families), costs[task].flops)
             for task, path in paths.items()
@@ -134,7 +137,8 @@ class MuNetSearch:
         if self._rivals is None:
             return None
         best = max(self.population, key=_rank).key if self.population else None
-        key = None if self.generation == 0 else self._probed.get(parent.key, parent.key)
+        probe = parent.key if parent.heads else self._probed.get(parent.trunk.hash, parent.key)
+        key = None if self.generation == 0 else probe
         return self._rivals.race(self._factors(paths), key, best)
 
     def _join(
@@ -154,27 +158,29 @@ class MuNetSearch:
 
     def _probes(self) -> list[tuple[Candidate, Child]]:
         """Each seed as it is, with a new head; seeds of one trunk are probed once."""
-        probes: dict[str, tuple[Candidate, Child]] = {}
-        for seed in self.seeds:
+        probes = []
+        most = None if self.settings.probes == "all" else cast(int, self.settings.probes)
+        for seed in cast(Seeds, self.seeds).distinct(most):
             changes = self.settings.scratch_training if seed.untrained else self.settings.probe_training
             training = replace(seed.training, **changes)
             child = Child(seed, seed, seed.trunk, ("probe",))
-            if seed.trunk.hash not in probes and len(probes) != self.settings.probes:
-                probes[seed.trunk.hash] = (self._candidate(child, training), child)
-        return list(probes.values())
+            probes.append((self._candidate(child, training), child))
+        return probes
 
     def _parent(self, rng: np.random.Generator) -> Member:
         """By falling score, each accepted with probability 0.5 ** its children so far; else any member or seed.
 
         An untrained root is a parent itself only where no probe succeeded: else what it became is one.
         """
-        seeds = [seed for seed in self.seeds if not (self.population and seed.untrained)]
-        everyone = [*self.population, *seeds]
-        chosen = everyone[int(rng.integers(len(everyone)))]
+        skipped = 1 if self.population and self.seeds[0].untrained else 0  # a root is the first of the seeds
+        members = len(self.population)
+        drawn = int(rng.integers(members + len(self.seeds) - skipped))
         for member in sorted(self.population, key=_rank, reverse=True):
             if rng.random() < 0.5 ** self.offspring.get(member.key, 0):
                 chosen = member
                 break
+        else:
+            chosen = self.population[drawn] if drawn < members else self.seeds[drawn - members + skipped]
         self.offspring[chosen.key] = self.offspring.get(chosen.key, 0) + 1
         return chosen
 
@@ -211,7 +217,7 @@ def _rank(member: Member) -> float:
 
 def _score(settings: MuNet, view: View) -> Score:
     """The score in units of the root, or, where there is none, of the largest champion."""
-    paths = [champion.path for champion in view.champions.values()] if view.root is None else [view.root]
-    costs = [path.costs(view.families) for path in paths]
+    champions = Champions.of(view.champions, view.families).sketches.values()
+    costs = champions if view.root is None else [view.root.costs(view.families)]
     parameters, flops = max(((c.parameters, c.flops) for c in costs), default=(1, 1))
     return Score(settings.size, settings.compute, max(1, parameters), max(1, flops))

@@ -6,7 +6,7 @@ moved, hyperparameters stepped along their lists.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -93,7 +93,9 @@ def drop_top(trunk: Path, families: Families = BUILT_IN) -> Path | None:
     return shorter if reads_input(shorter) else None
 
 
-def add_top(trunk: Path, models: Sequence[Path], families: Families = BUILT_IN) -> Path | None:
+def add_top(
+    trunk: Path, models: Iterable[Path], families: Families = BUILT_IN, named: Iterable[Path] | None = None
+) -> Path | None:
     """A headless path with one more layer on top: a longer model's, as it is there, else a fresh one like its last.
 
     A model's layer fits where it stands on the same layer, the same by content or else by name, and reads
@@ -103,6 +105,7 @@ def add_top(trunk: Path, models: Sequence[Path], families: Families = BUILT_IN) 
         trunk: a headless path.
         models: headless paths whose layers may be taken, best first (the root, champions).
         families: the families that specs may name.
+        named: those of them whose layers may fit by name; all when not given.
 
     Returns:
         The longer path, or `None` where no layer fits.
@@ -111,7 +114,7 @@ def add_top(trunk: Path, models: Sequence[Path], families: Families = BUILT_IN) 
         return None
     bare = bare_top(trunk, families)
     for by_name in (False, True):
-        for model in models:
+        for model in models if named is None or not by_name else named:
             if longer := _grafted(bare, model, by_name, families):
                 return longer
     last = bare.steps[layers(bare, families)[-1]].modules[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from pathways.path import Path
 
 from .member import Member
 from .mutations import add_adapter, add_top, clone, drop_top, step_along
-from .outline import blocks, is_adapter, layers
+from .outline import bare_top, blocks, is_adapter, layers
+from .seeds import Seeds
 
 if TYPE_CHECKING:
     from .munet import MuNet
@@ -140,7 +141,7 @@ def _height(
     if rates.happens("drop-top", "layers") and (shorter := drop_top(trunk, families)) is not None:
         return shorter, [f"drop {layers(trunk, families)[-1]}"]
     if rates.happens("add-top", "layers"):
-        longer = add_top(trunk, [model.trunk for model in models], families)
+        longer = add_top(trunk, *_longer(models, trunk, families))
         if longer is not None:
             return longer, [f"add {longer.output}"]
     return trunk, []
@@ -158,5 +159,24 @@ def _lineage(parent: Member, trunk: Path, models: Sequence[Member]) -> tuple[str
     """The parent's lineage, and the models that layers were taken from."""
     copied = {draft.start.blob for draft in trunk.drafts().values() if isinstance(draft.start, Warm)}
     new = {*trunk.frozen(), *copied} - set(parent.trunk.frozen())
-    givers = {next(model.key for model in models if blob in model.trunk.frozen()) for blob in new}
+    givers = {_giver(models, blob) for blob in new}
     return tuple(dict.fromkeys([*parent.parents, *sorted(givers)]))
+
+
+def _longer(
+    models: Sequence[Member], trunk: Path, families: Families
+) -> tuple[Iterable[Path], Families, Iterable[Path]]:
+    """What `add_top` may take a layer from, by content and by name, in the order of the models."""
+    if isinstance(models, Seeds) and layers(trunk, families):
+        bare = bare_top(trunk, families)
+        top = layers(bare, families)[-1]
+        return models.longer_than(bare, top, False), families, models.longer_than(bare, top, True)
+    trunks = [] if isinstance(models, Seeds) else [model.trunk for model in models]
+    return trunks, families, trunks
+
+
+def _giver(models: Sequence[Member], blob: str) -> str:
+    """The first model that holds a blob."""
+    if isinstance(models, Seeds):
+        return models.giver_of(blob)
+    return next(model.key for model in models if blob in model.trunk.frozen())

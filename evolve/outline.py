@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pathways.modules import BUILT_IN, Families, facts
 from pathways.path import Path
 
@@ -19,7 +21,12 @@ def adapter_of(step: str) -> str:
 
 def is_adapter(name: str, path: Path) -> bool:
     """Whether a step is the adapter of another step of the path."""
-    return name.endswith(_SUFFIX) and name.removesuffix(_SUFFIX) in path.steps
+    return is_adapter_name(name, path.steps)
+
+
+def is_adapter_name(name: str, steps: Collection[str]) -> bool:
+    """Whether a name is that of the adapter of another of these steps."""
+    return name.endswith(_SUFFIX) and name.removesuffix(_SUFFIX) in steps
 
 
 def blocks(trunk: Path, families: Families = BUILT_IN) -> list[str]:

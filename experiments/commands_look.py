@@ -87,13 +87,15 @@ def _verdict(report: dict[str, Any], numerics: str) -> str:
 
 
 def _graph(options: argparse.Namespace) -> int:
-    from pathways.graph_draw import draw_graph
+    from pathways.graph import path_graph
+    from pathways.graph_draw import MODULES, draw_graph
     from pathways.report import graph_notes
     from pathways.summary import summarise
 
     with opened(options) as system:
         out = options.out or system.directory / "figures" / f"graph.{options.format}"
-        print(draw_graph(system.graph(), out, options.format, graph_notes(summarise(system))))
+        graph = path_graph(system, None if options.format == "graphml" else MODULES)
+        print(draw_graph(graph, out, options.format, graph_notes(summarise(system))))
     return 0
 
 

@@ -108,7 +108,6 @@ def _plan(config: Any, groups: Any, out: Path, json: bool) -> int:
 
 
 def _go(system: Any, config: Any, groups: Any, options: argparse.Namespace) -> int:
-    from pathways.look import remember
     from pathways.progress import ProgressLine
     from pathways.report import write_report
     from pathways.summary import summarise
@@ -122,7 +121,6 @@ def _go(system: Any, config: Any, groups: Any, options: argparse.Namespace) -> i
         line.close()
         report = write_report(system)
         summary = summarise(system)
-        remember(system)
     if options.json:
         print_json(summary)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, TypeVar
 
 K = TypeVar("K")
@@ -29,6 +29,27 @@ class FrozenDict(Mapping[K, V]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+    # What `Mapping` makes of these goes item by item through `__getitem__`; paths compare specs a great deal.
+    def __contains__(self, key: object) -> bool:
+        return key in self._items
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenDict):
+            return self._items == other._items
+        return self._items == dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    def keys(self) -> KeysView[K]:
+        """Its keys."""
+        return self._items.keys()
+
+    def values(self) -> ValuesView[V]:
+        """Its values."""
+        return self._items.values()
+
+    def items(self) -> ItemsView[K, V]:
+        """Its keys with their values."""
+        return self._items.items()
 
     def __hash__(self) -> int:
         return hash(frozenset(self._items.items()))

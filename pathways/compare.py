@@ -54,6 +54,7 @@ def _run(
     missing = [group for group in groups if not {task.name for task in group} <= recorded]
     names = [f"{strategy.name}:{task.name}" for group in missing for task in group]
     with system.leased(names):
+        system.ledger.begin(names)
         for group, winner in system.search(missing, strategy, engine, progress, memory, leases=names):
             _record(system, group, strategy, winner)
 

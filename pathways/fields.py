@@ -112,13 +112,23 @@ class Fields:
 
 def read_json(file: Path) -> Any:
     """The content of a JSON file; a `PathwaysError` names the file where it is missing or not plain JSON."""
+    return parse_json(file, read_bytes(file))
+
+
+def read_bytes(file: Path) -> bytes:
+    """The bytes of a file of a run; a `PathwaysError` names it where it is missing or cannot be read."""
     try:
-        text = file.read_text(encoding="utf-8")
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        return file.read_bytes()
     except FileNotFoundError:
         raise PathwaysError(f"{file} must be there, found no such file: is this a run directory?") from None
     except OSError as error:
         raise PathwaysError(f"{file} must be readable, found: {error}.") from error
+
+
+def parse_json(file: Path, data: bytes) -> Any:
+    """Plain JSON out of the bytes of `file`, which a `PathwaysError` names where they are anything else."""
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise PathwaysError(f"{file} must be plain JSON, found: {error}.") from error
 

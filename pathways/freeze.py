@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from math import nan
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,11 @@ from torch import Tensor
 
 from pathways.modules import Masked, ModuleRef, Value
 
-from . import manifest
+from . import manifest, upkeep
 from .assemble import PathModule
 from .errors import DataError
 from .files import write_atomically
+from .ledger_rows import SYSTEM, Evaluation
 from .manifest import TaskRecord
 from .path import Path
 from .seeds import torch_generator
@@ -41,7 +43,7 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
     Tasks learned jointly commit one by one; a run that is killed in between freezes the rest when it resumes.
     """
     system.refresh()
-    known = set(system.reachable())
+    carried = upkeep.carried(system) | set(system.root.frozen() if system.root else ())
     for task in tasks:
         path = winner.paths[task.name]
         system.tasks[task.name] = task
@@ -56,15 +58,14 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
                 task.name, path, winner.candidate.training, winner.result.measures[task.name], winner.candidate.hash,
                 winner.parents, dict(winner.extra),
             ),
-            index=1 + max((other.index for other in system.records.values()), default=-1),
+            index=1 + max((other.index for other in system.briefs.values()), default=-1),
             strategy=strategy,
             test=test_value(path, task, system),
-            new_parameters=sum(size for blob, size in sizes.items() if blob not in known),
+            new_parameters=sum(n for blob, n in sizes.items() if blob not in carried and not system.shelf.users(blob)),
             probe=write_probe(system.directory, task, path, system),
         )
         manifest.write_task(system.directory, record)
-        known |= set(path.frozen())
-        system.records[task.name] = record
+        system.shelf.add(task.name)
         remeasure(system)
 
 
@@ -78,21 +79,27 @@ def _check_same(record: TaskRecord, winner: Winner) -> None:
 
 
 def remeasure(system: System) -> None:
-    """Measure every champion whose data is at hand on its test split: the rows of R[i, j] that are not there yet.
+    """Record what each champion reached on its own task's test data, where that is not recorded yet.
 
-    Nothing learned can change, but a table should show measurements, so every entry is one. All rows but the last
-    are there, unless a run was killed before it measured, or did not have the data then.
+    It was measured once, when the champion was frozen. It holds after every later task, R[i, j] = R[j, j]: the same
+    path of the same blobs gives the same outputs, and only `verify`, which proves it, has to compute them again. All
+    are recorded, unless a run was killed before it recorded one, or did not have the data then.
     """
-    done = {(e.after, e.task) for e in system.ledger.evaluations("system")}
-    names = list(system.records)
-    for j, name in enumerate(names):
-        missing = [after for after in names[j:] if (after, name) not in done]
-        if name in system.tasks and missing:
-            task = system.tasks[name]
-            metric, n = task.measured_by.name, len(task.splits["test"])
-            value = test_value(system.records[name].champion.path, task, system)
-            for after in missing:
-                system.ledger.record_evaluation("system", after, name, "test", metric, value, n)
+    done = set(system.ledger.learned())
+    names = list(system.briefs)
+    first = next((i for i, name in enumerate(names) if name in system.tasks and name not in done), len(names))
+    late = names[first:]  # of these some may be recorded, and must stand behind what they come after
+    recorded = system.ledger.evaluations(SYSTEM, carried=False) if done.intersection(late) else []
+    own = {e.task: e for e in recorded if e.after == e.task} | {n: _own(system, n) for n in late if n in system.tasks}
+    if late:
+        system.ledger.record_learned([own[name] for name in late if name in own])
+
+
+def _own(system: System, name: str) -> Evaluation:
+    """What a champion reached on its own task."""
+    brief, task = system.briefs[name], system.tasks[name]
+    value = nan if brief.test is None else brief.test
+    return Evaluation(SYSTEM, name, name, "test", brief.metric, value, len(task.splits["test"]))
 
 
 def assembled(path: Path, system: System, *, fresh: bool = False) -> PathModule:

@@ -14,13 +14,51 @@ from .path import Path
 ROOT = "root"
 
 
-def path_graph(system: Any) -> nx.MultiDiGraph:
-    """The graph of a system's champions; see `graph_of` for what nodes and edges carry."""
-    paths = {task: champion.path for task, champion in system.champions.items()}
-    return graph_of(paths, system.root, system.families)
+def path_graph(system: Any, most: int | None = None) -> nx.MultiDiGraph:
+    """The graph of a system's champions; see `graph_of` for what nodes and edges carry.
+
+    Args:
+        system: a `pathways.System`.
+        most: about how many modules it may hold: then it is of the newest tasks with at most so many in all, of one
+            task at least, and its attribute `left_out` says how many tasks are missing. All when not given.
+    """
+    briefs = system.briefs
+    names = list(briefs) if most is None else newest(briefs, most)
+    missing = list(briefs)[: len(briefs) - len(names)]
+    freezers: dict[str, str] = {}
+    for name in missing:
+        for blob in briefs[name].sizes:
+            freezers.setdefault(blob, name)
+    paths = {name: system.champions[name].path for name in names}
+    graph = graph_of(paths, system.root, system.families, freezers)
+    if missing:
+        graph.graph["left_out"] = len(missing)
+    return graph
 
 
-def graph_of(paths: Mapping[str, Path], root: Path | None = None, families: Families = BUILT_IN) -> nx.MultiDiGraph:
+def newest(briefs: Mapping[str, Any], most: int) -> list[str]:
+    """The newest tasks whose paths hold at most `most` modules in all, in the order learned; one at least.
+
+    >>> from types import SimpleNamespace as Brief
+    >>> newest({"a": Brief(sizes={"x", "a"}), "b": Brief(sizes={"x", "b"}), "c": Brief(sizes={"x", "c"})}, 3)
+    ['b', 'c']
+    """
+    names: list[str] = []
+    modules: set[str] = set()
+    for name in reversed(list(briefs)):
+        modules |= set(briefs[name].sizes)
+        if names and len(modules) > most:
+            break
+        names.append(name)
+    return names[::-1]
+
+
+def graph_of(
+    paths: Mapping[str, Path],
+    root: Path | None = None,
+    families: Families = BUILT_IN,
+    freezers: Mapping[str, str] | None = None,
+) -> nx.MultiDiGraph:
     """The graph of several tasks' paths, in which a module that tasks share is one node.
 
     Nodes carry `kind` (`input`, `module`, `head`, `glue` without weights, `router`, `delta`, `part`), `id`
@@ -32,6 +70,7 @@ def graph_of(paths: Mapping[str, Path], root: Path | None = None, families: Fami
         paths: by task name, in the order in which they were learned.
         root: the path the system began with; its frozen modules are said to be frozen by `root`.
         families: the module families that specs may name.
+        freezers: by blob, the task that froze a module, where that is none of those given.
 
     Raises:
         PathError: a path whose ports do not fit.
@@ -45,9 +84,9 @@ def graph_of(paths: Mapping[str, Path], root: Path | None = None, families: Fami
         [('input', ('wine',)), ('head', ('wine',))]
     """
     graph = nx.MultiDiGraph(tasks=tuple(paths))
-    of_root = frozenset(root.frozen()) if root is not None else frozenset()
+    frozen_by = {**(freezers or {}), **dict.fromkeys(root.frozen() if root is not None else (), ROOT)}
     for task, path in paths.items():
-        _add_path(graph, task, path, of_root, families)
+        _add_path(graph, task, path, frozen_by, families)
     _set_depths(graph)
     return graph
 
@@ -65,15 +104,16 @@ def _set_depths(graph: nx.MultiDiGraph) -> None:
             graph.nodes[node]["depth"] = graph.nodes[target]["depth"]
 
 
-def _add_path(graph: nx.MultiDiGraph, task: str, path: Path, of_root: frozenset[str], families: Families) -> None:
+def _add_path(graph: nx.MultiDiGraph, task: str, path: Path, frozen_by: Mapping[str, str], families: Families) -> None:
     ports = path.ports(families)
     sizes = path.costs(families).sizes
     outputs: dict[str, list[str]] = {}
     depths: dict[str, int] = {}
+    reads_key = f"{task} reads"
     for name, port in path.inputs.items():
         node = f"input {name} {port}"
         facts = {"kind": "input", "id": "", "family": name, "parameters": 0}
-        _add_node(graph, node, task, facts, 0, port, of_root)
+        _add_node(graph, node, task, facts, 0, port, frozen_by)
         outputs[name], depths[name] = [node], 0
     for name in path.canonical_order:
         step = path.steps[name]
@@ -91,9 +131,9 @@ def _add_path(graph: nx.MultiDiGraph, task: str, path: Path, of_root: frozenset[
                 "family": ref.spec.family,
                 "parameters": parameters,
             }
-            _add_node(graph, node, task, facts, at, port, of_root)
+            _add_node(graph, node, task, facts, at, port, frozen_by)
             for read in reads:
-                graph.add_edge(read, node, key=f"{task} reads", task=task, kind="reads")
+                graph.add_edge(read, node, key=reads_key, task=task, kind="reads")
             for part in ref.spec.parts.values():
                 inside = add(part, "part", [], at=at, port=port)
                 graph.add_edge(inside, node, key=f"{task} part", task=task, kind="part")
@@ -123,11 +163,11 @@ def _add_node(
     facts: Mapping[str, Any],
     depth: int,
     port: Port,
-    of_root: frozenset[str],
+    frozen_by: Mapping[str, str],
 ) -> None:
     if node not in graph:
-        frozen_by = ROOT if facts["id"] in of_root else task
-        more = {"depth": depth, "port": str(port), "size": _size(port), "tasks": (), "frozen_by": frozen_by}
+        freezer = frozen_by.get(facts["id"], task)
+        more = {"depth": depth, "port": str(port), "size": _size(port), "tasks": (), "frozen_by": freezer}
         graph.add_node(node, **facts, **more)
     data = graph.nodes[node]
     data["depth"] = max(data["depth"], depth)

@@ -25,6 +25,9 @@ from .text import short_count, short_names
 FORMATS = ("svg", "png", "html", "graphml")
 _LEFT, _TOP, _BOTTOM = 0.6, 0.3, 0.62  # inches around the layout: labels and legend
 
+MODULES = 400
+"""How many modules a picture shows: of more nobody sees anything. `pathways.graph.path_graph` leaves out old tasks."""
+
 _DASHES = (0, (2, 1.5))
 
 
@@ -141,6 +144,8 @@ def _node_colours(data: Mapping[str, Any], colours: Mapping[str, str]) -> tuple[
         return PAPER, MUTED, MUTED
     if data["frozen_by"] == ROOT:
         return SHARED, MUTED, INK
+    if data["frozen_by"] not in colours:
+        return PAPER, MUTED, INK
     colour = colours[data["frozen_by"]]
     return (colour, colour, on(colour)) if data["kind"] == "head" else (tint(colour, 0.22), colour, INK)
 
@@ -162,18 +167,23 @@ def _label_heads(
 
 def _legend(axes: Axes, graph: nx.MultiDiGraph) -> None:
     nodes = [data for _, data in graph.nodes(data=True)]
-    own = [d for d in nodes if d["kind"] == "module" and d["frozen_by"] != ROOT]
+    tasks = graph.graph["tasks"]
+    trained = [d for d in nodes if d["kind"] == "module" and d["frozen_by"] != ROOT]
+    own = [d for d in trained if d["frozen_by"] in tasks]
     colour = task_colour(0)
     side = Line2D([], [], color=colour, linewidth=1.2, linestyle=_DASHES)
     entries: list[tuple[Any, str, bool]] = [
         (Line2D([], [], color=colour, linewidth=2), "the path of one task", True),
         (_swatch(SHARED, MUTED), "module of the root", any(d["frozen_by"] == ROOT for d in nodes)),
         (_swatch(tint(colour, 0.22), colour), "module frozen by the task of its colour", bool(own)),
+        (_swatch(PAPER, MUTED), "module of a task not drawn", len(own) < len(trained)),
         (_swatch(PAPER, MUTED), "no weights", any(d["kind"] == "glue" for d in nodes)),
         (_swatch(colour, colour), "head, with its outputs", True),
         (side, "changes, weighs", any(d["kind"] != "reads" for _, _, d in graph.edges(data=True))),
     ]
     shown = [(handle, label) for handle, label, there in entries if there]
+    left_out = graph.graph.get("left_out", 0)
+    title = f"the newest {len(tasks)} of {len(tasks) + left_out:,} tasks; graphml holds all" if left_out else None
     axes.legend(
         [handle for handle, _ in shown],
         [label for _, label in shown],
@@ -184,6 +194,9 @@ def _legend(axes: Axes, graph: nx.MultiDiGraph) -> None:
         handlelength=1.4,
         columnspacing=1.4,
         borderaxespad=0.6,
+        title=title,
+        title_fontsize=6.5,
+        alignment="left",
     )
 
 
@@ -203,10 +216,18 @@ body {{ font: 15px/1.5 system-ui, sans-serif; color: {INK}; max-width: 1200px; m
 svg {{ width: 100%; height: auto }} table {{ border-collapse: collapse; width: 100%; font-size: 13px }}
 th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #e3e7ec }}
 .n {{ text-align: right }}
-</style></head><body><h1>Path graph</h1>{picture}
+</style></head><body><h1>Path graph</h1>{_left_out(graph)}{picture}
 <h2>Modules</h2><table><thead><tr><th>family</th><th>kind</th><th class=n>parameters</th><th>output</th>
 <th>frozen by</th><th>used by</th><th>blob</th></tr></thead><tbody>{rows}</tbody></table></body></html>
 """
+
+
+def _left_out(graph: nx.MultiDiGraph) -> str:
+    missing, drawn = graph.graph.get("left_out", 0), len(graph.graph["tasks"])
+    if not missing:
+        return ""
+    all_of = "<code>pathways graph --format graphml</code> has all"
+    return f"<p>The newest {drawn} of {missing + drawn:,} tasks; {all_of}.</p>"
 
 
 def _row(data: Mapping[str, Any]) -> str:

@@ -9,14 +9,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, case, delete, distinct, func, insert, inspect, select, update
+from sqlalchemy import URL, Connection, delete, func, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from . import leases
 from .candidate import Candidate, Result
 from .errors import LedgerError
-from .ledger_rows import Cost, Evaluation, Row, candidate_values, evaluation_of, finite, result_of, row_of
-from .ledger_sql import chosen, chunks, lost_among, note, upsert, where
+from .ledger_rows import (
+    SYSTEM,
+    Cost,
+    Evaluation,
+    Row,
+    candidate_values,
+    carried_on,
+    evaluation_of,
+    finite,
+    result_of,
+    row_of,
+)
+from .ledger_sql import (
+    begun,
+    blobs_tried,
+    chosen,
+    chunks,
+    keeping,
+    lost_among,
+    note,
+    note_begun,
+    paid_for,
+    upsert,
+    where,
+)
 from .ledger_tables import FORMAT, candidates, connect, controls, create_tables, evaluations, meta, tried
 
 Pairs = Sequence[tuple[Candidate, Result]]
@@ -198,22 +221,17 @@ class Ledger:
 
     def costs(self, task: str | None = None) -> dict[str, Cost]:
         """What each strategy paid, for `task` or in all; the tasks of a joint candidate share its cost."""
-
-        def paid(column: Any) -> Any:
-            return func.sum(case((tried.c.reused, 0.0), else_=column / candidates.c.task_count))
-
-        asked = func.count(distinct(tried.c.hash))
-        reused = func.count(distinct(case((tried.c.reused, tried.c.hash))))
-        stopped = func.count(distinct(case((candidates.c.stopped > 0, tried.c.hash))))
-        query = (
-            select(tried.c.strategy, asked, reused, *map(paid, candidates.c["seconds", "cpu_seconds"]), stopped)
-            .join_from(tried, candidates)
-            .where(*where(tried, task=task))
-            .group_by(tried.c.strategy)
-            .order_by(tried.c.strategy)
-        )
+        query = paid_for().where(*where(tried, task=task))
         with self._transaction() as connection:
             return {name: Cost(*cost) for name, *cost in connection.execute(query)}
+
+    def costs_by_task(self) -> dict[str, dict[str, Cost]]:
+        """What `costs` gives for each task, by its name."""
+        with self._transaction() as connection:
+            found: dict[str, dict[str, Cost]] = {}
+            for task, name, *cost in connection.execute(paid_for(tried.c.task)):
+                found.setdefault(task, {})[name] = Cost(*cost)
+            return found
 
     # -- evaluations and controls -------------------------------------------------------------------------
 
@@ -235,15 +253,43 @@ class Ledger:
         with self._transaction(write=True) as connection:
             upsert(connection, evaluations, key, {"metric": metric, "value": finite(value), "n": n})
 
-    def evaluations(self, strategy: str | None = None) -> list[Evaluation]:
-        """The evaluations (of `strategy`), in the order first recorded; NaN where a metric was not finite."""
+    def record_learned(self, learned: Sequence[Evaluation]) -> None:
+        """Record what champions reach on their own tasks, in the order learned, in one transaction.
+
+        They are frozen, so that each counts for all later tasks too: see `evaluations`. What was recorded of one of
+        them is replaced, and with it its place in the order.
+        """
+        with self._transaction(write=True) as connection:
+            for e in learned:
+                own = where(evaluations, strategy=SYSTEM, after=e.task, task=e.task, split=e.split)
+                connection.execute(delete(evaluations).where(*own))
+                connection.execute(insert(evaluations).values(**{**vars(e), "value": finite(e.value)}))
+
+    def evaluations(self, strategy: str | None = None, *, carried: bool = True) -> list[Evaluation]:
+        """The evaluations (of `strategy`), in the order first recorded; NaN where a metric was not finite.
+
+        Args:
+            strategy: whose; everybody's when not given.
+            carried: whether those of the system hold, beside what was measured when a task was learned, the same
+                value after each later task: its champion is the same path of the same blobs, which give the same
+                outputs. There are as many of these as pairs of tasks.
+        """
         query = select(evaluations).where(*where(evaluations, strategy=strategy)).order_by(evaluations.c.id)
         with self._transaction() as connection:
-            return [evaluation_of(dict(row)) for row in connection.execute(query).mappings()]
+            found = [evaluation_of(dict(row)) for row in connection.execute(query).mappings()]
+        return carried_on(found, SYSTEM) if carried else found
 
     def learned(self) -> list[str]:
         """The tasks that the system had learned when it was last measured, in order."""
-        return list(dict.fromkeys(e.after for e in self.evaluations("system") if e.after))
+        first = func.min(evaluations.c.id)
+        query = (
+            select(evaluations.c.after)
+            .where(*where(evaluations, strategy=SYSTEM), evaluations.c.after != "")
+            .group_by(evaluations.c.after)
+            .order_by(first)
+        )
+        with self._transaction() as connection:
+            return list(connection.execute(query).scalars())
 
     def record_control(self, strategy: str, task: str, data: dict[str, Any]) -> None:
         """Record what came of a control on `task`, as plain data; replaces an earlier record."""
@@ -259,6 +305,12 @@ class Ledger:
         with self._transaction() as connection:
             found = connection.execute(select(controls).order_by(controls.c.id)).mappings()
             return {(row["strategy"], row["task"]): row["data"] for row in found}
+
+    def keeps(self) -> list[Any]:
+        """The paths, as plain data, whose blobs controls carry on from task to task."""
+        with self._transaction() as connection:
+            found = connection.execute(select(controls.c.data).where(keeping()).order_by(controls.c.id)).scalars()
+            return [path for data in found for path in data.get("keeps", ())]
 
     # -- leases, forgetting -------------------------------------------------------------------------------
 
@@ -294,10 +346,37 @@ class Ledger:
             query = select(meta.c.key).where(meta.c.key.startswith(_FORGOTTEN, autoescape=True))
             return {keys[key] for key in connection.execute(query).scalars() if key in keys}
 
-    def remember(self, tasks: Iterable[str]) -> None:
+    def remember(self, tasks: Sequence[str]) -> None:
         """Note that tasks are to be learned, whether they were forgotten before or not."""
         with self._transaction(write=True) as connection:
             connection.execute(delete(meta).where(meta.c.key.in_([_forgotten(task) for task in tasks])))
+            note_begun(connection, tasks)
+
+    # -- what searches leave ------------------------------------------------------------------------------
+
+    def begin(self, searches: Sequence[str]) -> None:
+        """Note that searches of these names begin, which will leave blobs that nothing needs."""
+        with self._transaction(write=True) as connection:
+            note_begun(connection, searches)
+
+    def unswept(self) -> dict[str, bool]:
+        """Keys of the searches (`key_of_search`) that began and whose blobs were not collected since.
+
+        With each stands whether it was cut short and began again: then there may be blobs that are not in the ledger.
+        """
+        with self._transaction() as connection:
+            return begun(connection)
+
+    def swept(self, searches: Iterable[str]) -> None:
+        """Note that what searches have left is collected, by their keys."""
+        with self._transaction(write=True) as connection:
+            for some in chunks(searches):
+                connection.execute(delete(meta).where(meta.c.key.in_(some)))
+
+    def blobs_of(self, tasks: Sequence[str]) -> set[str]:
+        """The blobs of all candidates that were tried for these tasks, optimizer states among them."""
+        with self._transaction() as connection:
+            return blobs_tried(connection, tasks)
 
     def forget(self, task: str) -> None:
         """Remove a task: what was tried for it, its evaluations (of it and after it) and its controls.

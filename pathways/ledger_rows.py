@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .candidate import Candidate, Result
+
+SYSTEM = "system"
+"""Whose evaluations those of champions are."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,33 @@ def evaluation_of(row: Mapping[str, Any]) -> Evaluation:
     return Evaluation(row["strategy"], row["after"], row["task"], row["split"], row["metric"], value, row["n"])
 
 
+def carried_on(evaluations: Sequence[Evaluation], strategy: str) -> list[Evaluation]:
+    """The evaluations, and for each of `strategy` on the task learned last the same after every later task.
+
+    >>> one, two = (Evaluation("system", task, task, "test", "accuracy", 0.5, 9) for task in ("a", "b"))
+    >>> [(e.after, e.task) for e in carried_on([one, two], "system")]
+    [('a', 'a'), ('b', 'b'), ('b', 'a')]
+    """
+    there = {(e.strategy, e.after, e.task, e.split) for e in evaluations}
+    earlier: list[Evaluation] = []
+    found: list[Evaluation] = []
+    for e in evaluations:
+        found.append(e)
+        if e.strategy == strategy and e.after == e.task:
+            found += [
+                replace(old, after=e.after) for old in earlier
+                if old.split == e.split and (strategy, e.after, old.task, old.split) not in there
+            ]  # fmt: skip
+            earlier.append(e)
+    return found
+
+
 def finite(value: float) -> float | None:
     """`value`, or `None` where it is NaN or infinite, which not every database can hold."""
     return value if math.isfinite(value) else None
 
 
-__all__ = ["Cost", "Evaluation", "Row", "candidate_values", "evaluation_of", "finite", "result_of", "row_of"]
+__all__ = [
+    "SYSTEM", "Cost", "Evaluation", "Row", "candidate_values", "carried_on", "evaluation_of", "finite", "result_of",
+    "row_of",
+]

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Select,
+    Table,
+    Text,
+    case,
+    distinct,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
 from .candidate import Candidate
-from .ledger_tables import candidates, tried
+from .ledger_tables import candidates, controls, meta, tried
+
+_BEGUN = "begun:"
+_ONCE, _AGAIN = "once", "again"
 
 
 def where(table: Table, **equal: str | None) -> list[Any]:
@@ -65,3 +82,53 @@ def upsert(connection: Connection, table: Table, key: dict[str, Any], values: di
     """Update first, so that a replaced row keeps its place in the order."""
     if connection.execute(update(table).where(*where(table, **key)).values(**values)).rowcount == 0:
         connection.execute(insert(table).values(**key, **values))
+
+
+def paid_for(*keys: Column[Any]) -> Select[Any]:
+    """What each strategy paid, for each value of `keys`; the tasks of a joint candidate share its cost."""
+
+    def paid(column: Any) -> Any:
+        return func.sum(case((tried.c.reused, 0.0), else_=column / candidates.c.task_count))
+
+    asked = func.count(distinct(tried.c.hash))
+    reused = func.count(distinct(case((tried.c.reused, tried.c.hash))))
+    stopped = func.count(distinct(case((candidates.c.stopped > 0, tried.c.hash))))
+    return (
+        select(*keys, tried.c.strategy, asked, reused, *map(paid, candidates.c["seconds", "cpu_seconds"]), stopped)
+        .join_from(tried, candidates)
+        .group_by(*keys, tried.c.strategy)
+        .order_by(*keys, tried.c.strategy)
+    )
+
+
+def keeping() -> Any:
+    """The condition that a control keeps paths: what it keeps is a list that is not empty."""
+    return type_coerce(controls.c.data, Text).not_like('%"keeps":[]%')
+
+
+def blobs_tried(connection: Connection, tasks: Sequence[str]) -> set[str]:
+    """The blobs of all candidates that were tried for these tasks."""
+    query = select(*candidates.c["blobs", "optimizers"]).join_from(tried, candidates).where(tried.c.task.in_(tasks))
+    return {blob for row in connection.execute(query.distinct()) for blobs in row for blob in blobs.values()}
+
+
+def key_of_search(search: str) -> str:
+    """The key under which it stands that a search began: a hash, as a task's name may be forgotten.
+
+    >>> key_of_search("omniglot/Greek")[:14]
+    'begun:9cddcd84'
+    """
+    return _BEGUN + hashlib.sha256(search.encode()).hexdigest()[:40]
+
+
+def begun(connection: Connection) -> dict[str, bool]:
+    """The keys of the searches that began and were not swept, and whether they began more than once."""
+    query = select(meta.c.key, meta.c.value).where(meta.c.key.startswith(_BEGUN))
+    return {key: value != _ONCE for key, value in connection.execute(query)}
+
+
+def note_begun(connection: Connection, searches: Sequence[str]) -> None:
+    """Note that searches begin, some of them again: they were cut short."""
+    there = begun(connection)
+    for key in sorted(map(key_of_search, searches)):
+        upsert(connection, meta, {"key": key}, {"value": _AGAIN if key in there else _ONCE})

@@ -48,13 +48,6 @@ def looked_at(directory: str | FilePath, families: Iterable[type[Module] | type[
         _write(facts_file(directory), memo)
 
 
-def remember(system: System) -> None:
-    """Keep what the modules of a system are like, for those who look at it later."""
-    if not system.families.extra:
-        with looked_at(system.directory) as seen:
-            seen.summary()
-
-
 def _read(file: FilePath) -> Memo:
     """The memo in a file; an empty one where there is none that this code wrote."""
     try:
@@ -72,4 +65,4 @@ def _write(file: FilePath, memo: Memo) -> None:
         write_atomically(file, data.encode(), durable=False)
 
 
-__all__ = ["facts_file", "looked_at", "remember"]
+__all__ = ["facts_file", "looked_at"]

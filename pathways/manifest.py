@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from pathways.modules import BUILT_IN, Families, content_hash
 
 from .errors import PathwaysError
-from .fields import read_json
+from .fields import parse_json, read_bytes
 from .files import write_json
 from .records import SystemRecord, TaskRecord, fingerprint
 
@@ -59,7 +59,7 @@ def read_system(directory: FilePath, families: Families = BUILT_IN) -> SystemRec
         PathwaysError: there is none, or it does not fit; the message names file and key.
     """
     file = system_file(directory)
-    data, digest = _read(file)
+    data, digest = _split(parse_json(file, read_bytes(file)))
     record = SystemRecord.from_json(file, data, families)
     _check_digest(file, data, digest)
     return record
@@ -76,7 +76,8 @@ def read_task(directory: FilePath, task: str, families: Families = BUILT_IN) -> 
     Raises:
         PathwaysError: there is none, or it does not fit; the message names file and key.
     """
-    return _read_task_file(task_file(directory, task), families)
+    file = task_file(directory, task)
+    return parse_task(file, read_bytes(file), families)
 
 
 def read_tasks(directory: FilePath, families: Families = BUILT_IN) -> dict[str, TaskRecord]:
@@ -95,21 +96,32 @@ def read_valid_tasks(
     directory: FilePath, families: Families = BUILT_IN
 ) -> tuple[dict[str, TaskRecord], list[tuple[str, str]]]:
     """As `read_tasks`, without those that do not fit: these come second, each with what does not fit."""
-    records: list[TaskRecord] = []
+    records: dict[int, TaskRecord] = {}
     unreadable: list[tuple[str, str]] = []
     for file in sorted((directory / "tasks").glob("*.json")):
         try:
-            record = _read_task_file(file, families)
-            for other in records:
-                if other.index == record.index:
-                    raise PathwaysError(
-                        f"{file}: `index` must be its own, found {record.index}, as {other.name!r} has."
-                    )
-            records.append(record)
+            record = parse_task(file, read_bytes(file), families)
+            if record.index in records:
+                raise PathwaysError(twin(file, record.index, records[record.index].name))
+            records[record.index] = record
         except PathwaysError as error:
             unreadable.append((unquote(file.stem), str(error)))
-    records.sort(key=lambda record: record.index)
-    return {record.name: record for record in records}, unreadable
+    return {records[index].name: records[index] for index in sorted(records)}, unreadable
+
+
+def twin(file: FilePath, index: int, other: str) -> str:
+    """What is wrong with a task's file whose index another task has."""
+    return f"{file}: `index` must be its own, found {index}, as {other!r} has."
+
+
+def parse_task(file: FilePath, content: bytes, families: Families = BUILT_IN) -> TaskRecord:
+    """The record in the bytes of a task's file; a `PathwaysError` names file and key of what does not fit."""
+    data, digest = _split(parse_json(file, content))
+    record = TaskRecord.from_json(file, data, families)
+    if quote(record.name, safe="") + ".json" != file.name:
+        raise PathwaysError(f"{file}: `task` must be the name that the file has, found {record.name!r}.")
+    _check_digest(file, data, digest)
+    return record
 
 
 def remove_strays(directory: FilePath, records: Iterable[str]) -> None:
@@ -133,9 +145,8 @@ def _write(file: FilePath, record: SystemRecord | TaskRecord) -> None:
         raise PathwaysError(f"{file} must hold plain data only, found: {error}.") from error
 
 
-def _read(file: FilePath) -> tuple[Any, Any]:
+def _split(data: Any) -> tuple[Any, Any]:
     """The content of a file, and the digest that it says it has."""
-    data = read_json(file)
     digest = data.pop("digest", None) if isinstance(data, dict) else None
     return data, digest
 
@@ -151,16 +162,8 @@ def _check_digest(file: FilePath, data: Any, digest: Any) -> None:
         )
 
 
-def _read_task_file(file: FilePath, families: Families) -> TaskRecord:
-    data, digest = _read(file)
-    record = TaskRecord.from_json(file, data, families)
-    if quote(record.name, safe="") + ".json" != file.name:
-        raise PathwaysError(f"{file}: `task` must be the name that the file has, found {record.name!r}.")
-    _check_digest(file, data, digest)
-    return record
-
-
 __all__ = [
-    "SystemRecord", "TaskRecord", "fingerprint", "probe_file", "read_system", "read_task", "read_tasks",
-    "read_valid_tasks", "remove_strays", "remove_task", "system_file", "task_file", "write_system", "write_task",
+    "SystemRecord", "TaskRecord", "fingerprint", "parse_task", "probe_file", "read_system", "read_task", "read_tasks",
+    "read_valid_tasks", "remove_strays", "remove_task", "system_file", "task_file", "twin", "write_system",
+    "write_task",
 ]

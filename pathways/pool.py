@@ -161,14 +161,17 @@ class Pool:
         """Delete every blob that is not in `reachable`; returns the ids of those deleted."""
         keep = set(reachable)
         gone = [blob for blob in self if blob not in keep]
-        for blob in gone:
-            self.path(blob).unlink(missing_ok=True)
-            dropped = self._cache.pop(blob, None)
-            self._cached -= _size(dropped) if dropped else 0
+        self.discard(gone)
         if self.directory.exists():
             for leftover in self.directory.glob("*/.tmp-*"):
                 leftover.unlink(missing_ok=True)
         return gone
+
+    def discard(self, blobs: Iterable[str]) -> None:
+        """Delete these blobs; nothing happens for those that are not there."""
+        for blob in blobs:
+            self.path(blob).unlink(missing_ok=True)
+            self._cached -= _size(self._cache.pop(blob, {}))
 
     # -- inside -------------------------------------------------------------------------------------------
 

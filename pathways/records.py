@@ -188,7 +188,12 @@ class TaskRecord:
 
 def fingerprint(records: Iterable[TaskRecord]) -> str:
     """A hash over task names, paths and blob ids: equal for equal systems, whatever the order or time."""
-    return content_hash(sorted([r.name, r.path.hash, sorted(r.path.frozen())] for r in records))
+    return fingerprint_of((r.name, r.path.hash, r.path.frozen()) for r in records)
+
+
+def fingerprint_of(tasks: Iterable[tuple[str, str, Iterable[str]]]) -> str:
+    """The same hash, from the name, the hash of the path and the blobs of each task."""
+    return content_hash(sorted([name, path, sorted(blobs)] for name, path, blobs in tasks))
 
 
 def _check_format(fields: Fields) -> None:

@@ -65,8 +65,7 @@ def search(
 def view(system: System, tasks: Sequence[Task], memory: Any = None) -> View:
     """What a strategy may know when a search for `tasks` begins."""
     infos = tuple(TaskInfo(t.name, t.inputs, t.target, t.fingerprint, len(t.splits["train"])) for t in tasks)
-    names = {task.name for task in tasks}
-    others = {name: champion for name, champion in system.champions.items() if name not in names}
+    others = system.champions.but(frozenset(task.name for task in tasks))
     return View(system.seed, infos, others, system.root, system.training, memory, system.families)
 
 
@@ -76,9 +75,9 @@ def refuse_known(system: System, tasks: Sequence[Task]) -> None:
     Of tasks learned jointly some may be frozen already, by a run that was killed before it froze the rest.
     """
     begun = [task.name for task in tasks if task.name in system.records]
-    seen = {record.data: name for name, record in system.records.items()}
+    seen = {brief.data: name for name, brief in system.briefs.items()}
     for task in tasks:
-        record = system.records.get(task.name)
+        record = system.briefs.get(task.name)
         if record is not None and (len(begun) == len(tasks) or record.data != task.fingerprint):
             raise DataError(
                 f"task {task.name!r} is learned already: give the new task another name, "
@@ -95,7 +94,7 @@ def refuse_known(system: System, tasks: Sequence[Task]) -> None:
 
 def refuse_changed(system: System, task: Task) -> None:
     """Raise a `DataError` where a learned task's data is not what its champion was trained and measured on."""
-    record = system.records.get(task.name)
+    record = system.briefs.get(task.name)
     if record is not None and (record.data, record.test_data) != (task.fingerprint, task.test_fingerprint):
         raise DataError(
             f"the data of task {task.name!r} changed: its fingerprint was {record.data[:12]} and is "

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
+import numpy as np
 import yaml
 
 from . import metrics
 from .errors import ConfigError
-from .ledger_rows import Evaluation
+from .ledger_rows import SYSTEM, Evaluation
 from .path import Path
 
 CHAMPIONS = "champions"
 INDEPENDENT = "independent"
-SYSTEM = "system"  # what evaluations of champions are recorded under
 
 
 def summarise(system: Any) -> dict[str, Any]:
@@ -36,20 +36,23 @@ def summarise(system: Any) -> dict[str, Any]:
         `seconds, cpu_seconds`: what the champions' searches took; `sides`: the same for each side of the
         comparison, with its `ACC, BWT, forgetting, parameters, candidates`, controls by name. `stopped`: how many of
         its candidates races stopped; `steps_saved`: the share of its training steps that this saved.
-        `matrices`: for each side, R[i][j], the test measure of task j after learning task i.
+        `matrices`: for each side, R[i][j], the test measure of task j after learning task i. A champion is measured
+        when it is frozen; after later tasks, which cannot change it, it stands at the same value.
         `fingerprint`: equal for equal systems. `run`: the directory.
     """
-    records = list(system.records.values())
+    briefs = list(system.briefs.values())
     controls = system.ledger.controls()
-    names = [record.name for record in records]
+    names = [brief.name for brief in briefs]
     order = list(dict.fromkeys(strategy for strategy, task in controls))
-    searches = list(dict.fromkeys(record.strategy for record in records))
-    tasks = [_task(system, record, controls, order) for record in records]
-    evaluations = [e for e in system.ledger.evaluations() if e.split == "test"]
+    searches = list(dict.fromkeys(brief.strategy for brief in briefs))
+    paid = system.ledger.costs_by_task()
+    tasks = [_task(brief, paid.get(brief.name, {}), controls, order) for brief in briefs]
+    evaluations = [e for e in system.ledger.evaluations(carried=False) if e.split == "test"]
     matrices = {CHAMPIONS: matrix([e for e in evaluations if e.strategy == SYSTEM], names)}
     for i, task in enumerate(tasks):
         if matrices[CHAMPIONS][i][i] is None:
             matrices[CHAMPIONS][i][i] = task["test"]
+    carry(matrices[CHAMPIONS])
     for side in order:
         found = matrix([e for e in evaluations if e.strategy == side], names)
         for i, task in enumerate(tasks):
@@ -105,14 +108,28 @@ def matrix(evaluations: Iterable[Evaluation], names: Sequence[str]) -> list[list
     return cells
 
 
+def carry(cells: list[list[float | None]]) -> None:
+    """Fill the empty cells below the diagonal with what each task had when it was learned: champions do not change.
+
+    >>> cells = [[0.5, None], [None, 0.7]]
+    >>> carry(cells)
+    >>> cells
+    [[0.5, None], [0.5, 0.7]]
+    """
+    diagonal = [row[i] for i, row in enumerate(cells)]
+    for i, row in enumerate(cells):
+        row[:i] = [here if cell is None else cell for cell, here in zip(row[:i], diagonal, strict=False)]
+
+
 def total_parameters(system: Any) -> int:
     """Distinct parameters of all champions' paths and of the frozen root they began with."""
     sizes: dict[str, int] = {}
     root: Path | None = system.root
-    paths = [champion.path for champion in system.champions.values()]
-    for path in [*paths, *([root] if root is not None and root.frozen() else [])]:
-        costs = path.costs(system.families).sizes
-        sizes.update({blob: costs[blob] for blob in path.frozen()})
+    for brief in system.briefs.values():
+        sizes.update(brief.sizes)
+    if root is not None and root.frozen():
+        costs = root.costs(system.families).sizes
+        sizes.update({blob: costs[blob] for blob in root.frozen()})
     return sum(sizes.values())
 
 
@@ -122,24 +139,22 @@ def plain_number(value: float | None) -> float | None:
 
 
 def _task(
-    system: Any, record: Any, controls: Mapping[tuple[str, str], dict[str, Any]], order: Sequence[str]
+    brief: Any, paid: Mapping[str, Any], controls: Mapping[tuple[str, str], dict[str, Any]], order: Sequence[str]
 ) -> dict[str, Any]:
-    champion = record.champion
-    size = champion.path.costs(system.families).parameters
-    cost = system.ledger.costs(record.name).get(record.strategy)
-    tests = {s: plain_number(controls[s, record.name].get("test")) for s in order if (s, record.name) in controls}
+    cost = paid.get(brief.strategy)
+    tests = {s: plain_number(controls[s, brief.name].get("test")) for s in order if (s, brief.name) in controls}
     return {
-        "name": record.name,
-        "metric": record.metric,
-        "higher_is_better": record.higher_is_better,
-        "strategy": record.strategy,
-        "test": plain_number(record.test),
-        "validation": plain_number(champion.measures.validation),
+        "name": brief.name,
+        "metric": brief.metric,
+        "higher_is_better": brief.higher_is_better,
+        "strategy": brief.strategy,
+        "test": plain_number(brief.test),
+        "validation": plain_number(brief.validation),
         "independent_test": tests.get(INDEPENDENT),
         "controls": tests,
-        "new_parameters": record.new_parameters,
-        "shared_parameters": size - record.new_parameters,
-        "parents": list(champion.parents),
+        "new_parameters": brief.new_parameters,
+        "shared_parameters": brief.parameters - brief.new_parameters,
+        "parents": list(brief.parents),
         "candidates": cost.candidates if cost else 0,
         "seconds": cost.seconds if cost else 0.0,
         "cpu_seconds": cost.cpu_seconds if cost else 0.0,
@@ -168,17 +183,17 @@ def _stream(cells: Sequence[Sequence[float | None]], comparable: bool, turn: flo
     result: dict[str, float | None] = dict.fromkeys(("ACC", "BWT", "forgetting", "learning_accuracy"))
     if not cells or not comparable:
         return result
-    filled = [[math.nan if cell is None else cell for cell in row] for row in cells]
-    turned = [[turn * cell for cell in row] for row in filled]
-    diagonal = [row[i] for i, row in enumerate(filled)]
-    if all(map(math.isfinite, diagonal)):
+    filled = np.array(cells, dtype=np.float64)  # what was not measured becomes NaN
+    turned = turn * filled
+    diagonal = np.diag(filled)
+    if np.isfinite(diagonal).all():
         result["learning_accuracy"] = metrics.learning_accuracy(filled)
-        result["ACC"] = sum(diagonal) / len(diagonal)
-    if all(map(math.isfinite, filled[-1])):
+        result["ACC"] = sum(diagonal.tolist()) / len(diagonal)
+    if np.isfinite(filled[-1]).all():
         result["ACC"] = metrics.average_accuracy(filled)
         if result["learning_accuracy"] is not None:
             result["BWT"] = metrics.backward_transfer(turned)
-    if all(math.isfinite(filled[i][j]) for i in range(len(filled)) for j in range(i + 1)):
+    if np.isfinite(filled[np.tril_indices(len(filled))]).all():
         result["forgetting"] = metrics.forgetting(turned)
     return result
 
@@ -189,8 +204,7 @@ def _forward(
     untrained = {e.task: e.value for e in evaluations if e.after == "" and e.strategy == SYSTEM}
     if not names or any(name not in untrained for name in names):
         return None
-    filled = [[math.nan if cell is None else cell for cell in row] for row in cells]
-    return metrics.forward_transfer(filled, [untrained[name] for name in names])
+    return metrics.forward_transfer(np.array(cells, dtype=np.float64), [untrained[name] for name in names])
 
 
 def _transfer(tasks: Sequence[Mapping[str, Any]]) -> float | None:

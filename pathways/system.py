@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 from pathways.modules import Draft, Families, Frozen
 
 from . import manifest, upkeep
+from .brief import Brief
 from .candidate import Training
+from .champions import Champions
 from .errors import PathwaysError
 from .leases import held, new_owner
 from .ledger import Ledger
 from .manifest import SystemRecord, TaskRecord
 from .path import Path
+from .records import fingerprint_of
+from .shelf import Records, Shelf
 from .strategy import Champion, Strategy, Winner
 from .task import Task
 from .trainer.numerics import numerics
@@ -44,8 +48,8 @@ class System:
         directory: the run directory.
         owner: this process's name in the ledger's leases.
         record: run identity, seed, numerics and root, as written when the run was made.
-        records: by task name, in the order learned: path, class names, measures, lineage.
-        unreadable: by task name, what is wrong with the manifests that cannot be read.
+        records: by task name, in the order learned: path, class names, measures, lineage; read when looked at.
+        briefs: by task name, in the order learned: what is known of each task without reading its path.
         tasks: by name, the tasks whose data is at hand.
         training: default hyperparameters and budget of candidates.
 
@@ -61,8 +65,8 @@ class System:
         self.record = record
         self.families = families
         self.training = record.training
-        self.records: dict[str, TaskRecord] = {}
-        self.unreadable: dict[str, str] = {}
+        self.shelf = Shelf(directory, families)
+        self.records: Mapping[str, TaskRecord] = Records(self.shelf)
         self.refresh()
         self.tasks: dict[str, Task] = {}
         self.owner = new_owner()
@@ -125,10 +129,12 @@ class System:
         directory, known = FilePath(directory), Families(families)
         return cls(directory, manifest.read_system(directory, known), known)
 
-    def refresh(self) -> None:
-        """Read the tasks' manifests again: another process may have learned or forgotten some."""
-        self.records, unreadable = manifest.read_valid_tasks(self.directory, self.families)
-        self.unreadable = dict(unreadable)
+    def refresh(self, *, whole: bool = False) -> None:
+        """Look at the tasks' manifests again, as another process may have learned or forgotten some.
+
+        Those that changed are read; `whole` reads every one, whatever the file system says of it.
+        """
+        self.shelf.refresh(whole=whole)
 
     def close(self) -> None:
         """Close the ledger; the system can be used again afterwards."""
@@ -185,9 +191,20 @@ class System:
         return int(self.record.numerics["stack"]["size"])
 
     @property
-    def champions(self) -> dict[str, Champion]:
-        """The best path of each task, in the order learned."""
-        return {name: record.champion for name, record in self.records.items()}
+    def briefs(self) -> Mapping[str, Brief]:
+        """By task name, in the order learned: what is known of each task without reading its path."""
+        return self.shelf.briefs
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """By task name, what is wrong with the manifests that cannot be read."""
+        return self.shelf.unreadable
+
+    @property
+    def champions(self) -> Champions:
+        """The best path of each task, in the order learned, each read when it is looked at."""
+        sketches = {name: brief.sketch for name, brief in self.briefs.items()}
+        return Champions(sketches, lambda name: self.records[name].champion, self.shelf.users)
 
     @property
     def fingerprint(self) -> str:
@@ -197,11 +214,11 @@ class System:
             PathwaysError: a task's manifest is damaged.
         """
         self.refuse_damaged()
-        return manifest.fingerprint(self.records.values())
+        return fingerprint_of((name, brief.sketch.path, brief.sizes) for name, brief in self.briefs.items())
 
     def needing(self, blob: str) -> list[str]:
         """The tasks whose champions use a blob; `root` stands for the root path."""
-        users = [name for name, record in self.records.items() if blob in record.champion.path.frozen()]
+        users = list(self.shelf.users(blob))
         return users + (["root"] if self.root is not None and blob in self.root.frozen() else [])
 
     def damaged(self) -> dict[str, str]:
@@ -213,7 +230,10 @@ class System:
         upkeep.refuse_damaged(self, but)
 
     def collect(self) -> None:
-        """Delete what nothing needs, unless another process is learning: what it needs is not known here."""
+        """Delete what nothing needs, unless another process is learning: what it needs is not known here.
+
+        This looks at every file of the pool; `learn` ends by deleting what its own search has left.
+        """
         upkeep.collect(self)
 
     def reachable(self) -> set[str]:
@@ -263,7 +283,7 @@ class System:
             self.ledger.remember(names)
             for _, winner in self.search([tasks], strategy, engine, progress, leases=names):
                 freeze(self, tasks, strategy, winner)
-            self.collect()
+            upkeep.tidy(self, names)
         learned = [self.records[t.name].champion for t in tasks]
         return learned[0] if isinstance(task, Task) else learned
 

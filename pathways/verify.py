@@ -51,7 +51,7 @@ def verify(system: System) -> VerifyReport:
     """
     differs: list[dict[str, str]] = []
     bitwise = not system.numerics_differ()
-    system.refresh()
+    system.refresh(whole=True)
     records, damaged = system.records, system.damaged()
     differs += [{"task": task, "module": "", "what": what} for task, what in damaged.items()]
     blobs: dict[str, str] = {}

@@ -44,8 +44,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
         system.learn(
             task_of("one"), FixedPath(lambda view: {"one": chain(view.task.inputs, linear("a"), head())}, rounds=1)
         )
-    assert imported_by(command("show", str(directory))) >= {"torch"}  # what its modules are like is worked out once
     return directory
+
+
+def test_a_run_without_its_index_is_worked_out_once(run: FilePath) -> None:
+    for file in (run / "index.jsonl", run / "cache" / "facts.json"):
+        file.unlink(missing_ok=True)
+    assert imported_by(command("show", str(run))) >= {"torch"}
+    assert "torch" not in imported_by(command("show", str(run)))
 
 
 @pytest.mark.parametrize("program", [

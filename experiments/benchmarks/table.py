@@ -8,9 +8,14 @@ from collections.abc import Mapping
 BENCHMARKS: Mapping[str, str] = {
     "pathnet-population": "pathways.experiments.benchmarks.pathnet_rows:population",
     "fitness-of-paths": "pathways.experiments.benchmarks.pathnet_rows:fitness",
+    "mlps-two-cores": "pathways.experiments.benchmarks.training_rows:mlps",
+    "frozen-trunk": "pathways.experiments.benchmarks.training_rows:frozen_trunk",
+    "plain-epoch": "pathways.experiments.benchmarks.training_rows:epoch",
+    "stack-memory": "pathways.experiments.benchmarks.training_rows:memory",
     "import": "pathways.experiments.benchmarks.fresh:import_time",
     "help": "pathways.experiments.benchmarks.fresh:help_time",
     "show": "pathways.experiments.benchmarks.fresh:show_time",
     "predict-latency": "pathways.experiments.benchmarks.latency:predict_latency",
     "export-latency": "pathways.experiments.benchmarks.latency:export_latency",
+    "growth": "pathways.experiments.benchmarks.growth:rows",
 }

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pathways.canvas import inline, render
 from pathways.files import write_atomically
 from pathways.graph import path_graph
-from pathways.graph_draw import graph_figure
+from pathways.graph_draw import MODULES, graph_figure
 from pathways.summary import CHAMPIONS, plain_number, run_config, summarise
 from pathways.summary_table import racing_lines
 from pathways.text import measure_text, points_text, seconds_text, short_count, short_names
@@ -106,7 +106,7 @@ def _figures(system: Any, summary: Mapping[str, Any]) -> dict[str, Figure]:
     if not summary["tasks"]:
         return {}
     figures = {
-        "graph": graph_figure(path_graph(system), graph_notes(summary)),
+        "graph": graph_figure(path_graph(system, MODULES), graph_notes(summary)),
         "tasks": task_chart(summary),
         "matrix": matrix_chart(summary),
         "costs": cost_chart(summary),

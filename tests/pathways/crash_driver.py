@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pathways  # before the folder that holds this one, whose name hides it, is on the import path
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from helpers_tiny import TRAINING, task_of, tiny_root
@@ -27,6 +29,7 @@ from pathways.evolve.munet import MuNet
 from pathways.system import System
 from pathways.trainer import Trainer
 
+assert pathways.__version__
 NAMES = ("one", "two", "three")
 STRATEGY = MuNet(generations=4, children=5)
 PACE = 0.02  # seconds before each answer, so that on fast machines too there is something left to kill

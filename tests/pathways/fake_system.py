@@ -70,7 +70,10 @@ class FakeLedger:
             for old, name in zip(PATHS, self.names, strict=True)
         }
 
-    def evaluations(self, strategy=None):
+    def costs_by_task(self):
+        return {name: self.costs(name) for name in self.names}
+
+    def evaluations(self, strategy=None, *, carried=True):
         return [
             Evaluation("system", after, task, "test", "accuracy", TESTS[old], 100)
             for i, after in enumerate(self.names)
@@ -87,6 +90,23 @@ class FakeLedger:
         return [SimpleNamespace(result=SimpleNamespace(ok=True, measures=measures)) for measures in measured]
 
 
+class FakeSystem(SimpleNamespace):
+    @property
+    def briefs(self):
+        """What is known in short of each task, as its record says now."""
+        return {name: self._brief(record) for name, record in self.records.items()}
+
+    def _brief(self, record):
+        path = record.champion.path
+        sizes = path.costs(BUILT_IN).sizes
+        return SimpleNamespace(
+            name=record.name, metric=record.metric, higher_is_better=record.higher_is_better, strategy=record.strategy,
+            test=record.test, new_parameters=record.new_parameters, parents=record.champion.parents,
+            validation=record.champion.measures.validation, parameters=sum(sizes.values()),
+            sizes={blob: sizes[blob] for blob in path.frozen()},
+        )  # fmt: skip
+
+
 def fake_system(directory, rename=lambda name: name):
     """Three tasks: the second trained a convolution of its own, which the third shares."""
     names = [rename(name) for name in PATHS]
@@ -101,7 +121,7 @@ def fake_system(directory, rename=lambda name: name):
             name=name, champion=champion, metric="accuracy", higher_is_better=True, strategy="munet",
             test=TESTS[old], new_parameters=NEW[old],
         )  # fmt: skip
-    return SimpleNamespace(
+    return FakeSystem(
         directory=directory, root=ROOT, records=records, families=BUILT_IN, fingerprint="f" * 64,
         champions={name: record.champion for name, record in records.items()}, ledger=FakeLedger(names, rename),
     )  # fmt: skip

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from pathways.candidate import Candidate, Measures, Result, Training
 from pathways.errors import LedgerError
 from pathways.ledger import Ledger
+from pathways.ledger_rows import Evaluation
+from pathways.ledger_sql import key_of_search
 from pathways.modules import Draft, Init, ModuleSpec, Vector
 from pathways.path import Path, Step
 
@@ -186,6 +188,72 @@ def test_learned_tasks_are_those_the_system_was_measured_after(ledger: Ledger) -
     assert ledger.learned() == ["b", "a"]
     ledger.forget("b")
     assert ledger.learned() == ["a"]
+
+
+def own(task: str, value: float = 0.5, after: str = "") -> Evaluation:
+    return Evaluation("system", after or task, task, "test", "accuracy", value, 10)
+
+
+def test_what_champions_reach_holds_after_every_later_task(ledger: Ledger) -> None:
+    ledger.record_learned([own("a", 0.5)])
+    ledger.record_learned([own("b", 0.75)])
+    ledger.record_learned([own("c", 1.0)])
+    found = {(e.after, e.task): e.value for e in ledger.evaluations("system")}
+    values = {"a": 0.5, "b": 0.75, "c": 1.0}
+    assert found == {(i, j): values[j] for i in "abc" for j in "abc" if j <= i}
+    assert ledger.evaluations(carried=False) == [own("a", 0.5), own("b", 0.75), own("c", 1.0)]
+    ledger.forget("b")
+    assert [(e.after, e.task) for e in ledger.evaluations()] == [("a", "a"), ("c", "c"), ("c", "a")]
+
+
+def test_what_was_measured_again_after_later_tasks_is_not_carried_on(ledger: Ledger) -> None:
+    for e in (own("a", 0.5), own("b", 0.5), own("a", 0.25, after="b")):
+        ledger.record_evaluation(e.strategy, e.after, e.task, e.split, e.metric, e.value, e.n)
+    assert sorted((e.after, e.task, e.value) for e in ledger.evaluations()) == [
+        ("a", "a", 0.5), ("b", "a", 0.25), ("b", "b", 0.5),
+    ]  # fmt: skip
+
+
+def test_a_task_recorded_late_stands_where_it_was_learned(ledger: Ledger) -> None:
+    ledger.record_learned([own("a"), own("c")])
+    ledger.record_learned([own("b"), own("c")])
+    assert ledger.learned() == ["a", "b", "c"]
+    assert ("b", "c") not in {(e.after, e.task) for e in ledger.evaluations()}
+
+
+def test_costs_by_task_are_the_costs_of_each(ledger: Ledger) -> None:
+    ledger.commit("joint", ["a", "b"], 0, [pair(0, ("a", "b"))])
+    ledger.commit("single", ["a"], 1, [pair(1), pair(2)])
+    ledger.reuse("other", ["b"], [pair(1)])
+    assert ledger.costs_by_task() == {task: ledger.costs(task) for task in ("a", "b")}
+
+
+def test_controls_that_keep_paths_are_found_among_the_others(ledger: Ledger) -> None:
+    ledger.record_control("alone", "a", {"keeps": [], "paths": {"a": {"steps": "x" * 99}}})
+    ledger.record_control("fine-tune", "a", {"keeps": [{"p": 1}], "memory": {}})
+    ledger.record_control("fine-tune", "b", {"keeps": [{"p": 2}, {"p": 3}]})
+    ledger.record_control("odd", "b", {})
+    assert ledger.keeps() == [{"p": 1}, {"p": 2}, {"p": 3}]
+
+
+def test_searches_that_began_are_known_until_they_are_swept(ledger: Ledger) -> None:
+    assert ledger.unswept() == {}
+    ledger.remember(["a"])
+    ledger.begin(["fine-tune:b"])
+    assert ledger.unswept() == {key_of_search("a"): False, key_of_search("fine-tune:b"): False}
+    ledger.remember(["a"])
+    assert ledger.unswept()[key_of_search("a")], "it began again"
+    ledger.swept([key_of_search("a")])
+    assert ledger.unswept() == {key_of_search("fine-tune:b"): False}
+
+
+def test_the_blobs_of_a_task_are_those_of_its_candidates(ledger: Ledger) -> None:
+    (one, result), (two, other) = pair(0), pair(1, ("b",))
+    ledger.commit("s", ["a"], 0, [(one, replace(result, blobs={"a": "1" * 64}, optimizers={"a": "2" * 64}))])
+    ledger.commit("s", ["b"], 1, [(two, replace(other, blobs={"b": "3" * 64}, optimizers={}))])
+    assert ledger.blobs_of(["a"]) == {"1" * 64, "2" * 64}
+    assert ledger.blobs_of(["b", "c"]) == {"3" * 64}
+    assert ledger.blobs_of([]) == set()
 
 
 def test_controls_replace_and_come_back(ledger: Ledger) -> None:

@@ -47,7 +47,7 @@ def test_parameters_count_each_module_once_root_included(summary):
 
 def test_a_root_that_no_task_uses_counts(tmp_path):
     system = fake_system(tmp_path)
-    unused = system.champions.pop("s/one")
+    unused = system.records.pop("s/one")
     assert unused is not None
     assert summarise(system)["parameters"] == FIRST + SECOND + SECOND + 2 * HEAD
 
@@ -88,7 +88,7 @@ def test_errors_are_turned_so_that_forgetting_is_a_loss(tmp_path):
         for i, row in enumerate(rows)
         for j, value in enumerate(row)
     ]
-    system.ledger.evaluations = lambda strategy=None: cells
+    system.ledger.evaluations = lambda strategy=None, carried=True: cells
     summary = summarise(system)
     assert summary["forgetting"] == pytest.approx(1.0)
     assert summary["BWT"] == pytest.approx(-1.0)
@@ -107,7 +107,7 @@ def test_different_metrics_have_no_mean(tmp_path):
 def test_nan_becomes_none(tmp_path):
     system = fake_system(tmp_path)
     cells = [Evaluation("system", "s/one", "s/one", "test", "accuracy", math.nan, 9)]
-    system.ledger.evaluations = lambda strategy=None: cells
+    system.ledger.evaluations = lambda strategy=None, carried=True: cells
     system.records["s/one"].test = math.nan
     summary = summarise(system)
     assert summary["tasks"][0]["test"] is None
