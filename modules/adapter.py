@@ -92,7 +92,7 @@ class Adapter(Module):
         each = stack.each()
         normed = layer_norm(stack, "norm", x) if isinstance(self.norm, nn.LayerNorm) else x[:, None]
         inner = self.activation(affine(each, "down", normed.expand(k, s, *x.shape[1:]).flatten(0, 1)))
-        return x[:, None] + affine(each, "up", inner[:, 0])[:, 0].unflatten(0, (k, s))
+        return x[:, None] + affine(each, "up", inner.squeeze(1)).squeeze(1).unflatten(0, (k, s))
 
     def flops(self) -> int:
         """The two products."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, delete, func, insert, inspect, select, update
+from sqlalchemy import URL, Connection, case, delete, func, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from . import leases
@@ -232,6 +232,13 @@ class Ledger:
             for task, name, *cost in connection.execute(paid_for(tried.c.task)):
                 found.setdefault(task, {})[name] = Cost(*cost)
             return found
+
+    def trained_alone(self) -> dict[str, int]:
+        """How many candidates were trained by themselves, by why; under an empty reason those that were stacked."""
+        why = case((candidates.c.stack > 1, ""), else_=candidates.c.alone)
+        query = select(why, func.count()).group_by(why).order_by(func.count().desc(), why)
+        with self._transaction() as connection:
+            return {reason: count for reason, count in connection.execute(query)}
 
     # -- evaluations and controls -------------------------------------------------------------------------
 

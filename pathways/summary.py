@@ -38,6 +38,7 @@ def summarise(system: Any) -> dict[str, Any]:
         its candidates races stopped; `steps_saved`: the share of its training steps that this saved.
         `matrices`: for each side, R[i][j], the test measure of task j after learning task i. A champion is measured
         when it is frozen; after later tasks, which cannot change it, it stands at the same value.
+        `alone`: how many candidates were trained by themselves, by why; under an empty reason, how many in stacks.
         `fingerprint`: equal for equal systems. `run`: the directory.
     """
     briefs = list(system.briefs.values())
@@ -91,6 +92,7 @@ def summarise(system: Any) -> dict[str, Any]:
         "seconds": champions["seconds"],
         "cpu_seconds": champions["cpu_seconds"],
         "sides": sides,
+        "alone": system.ledger.trained_alone(),
         "matrices": matrices,
         "engine": _engine(system.directory),
         "fingerprint": system.fingerprint,

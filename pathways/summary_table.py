@@ -64,7 +64,17 @@ def _metrics(summary: Mapping[str, Any]) -> str:
     total, alone = summary["parameters"], summary["independent_parameters"]
     share = f", {100 * total / alone:.0f} % of {alone:,} in independent models" if alone else ""
     lines.append(f"parameters {total:,} (root included){share}")
-    return "\n".join([*lines, *racing_lines(summary)])
+    return "\n".join([*lines, *racing_lines(summary), *stack_lines(summary)])
+
+
+def stack_lines(summary: Mapping[str, Any]) -> list[str]:
+    """How many candidates were trained as stacks, and why the others were not."""
+    counts = dict(summary.get("alone", {}))
+    stacked, total = counts.pop("", 0), sum(summary.get("alone", {}).values())
+    if not total:
+        return []
+    reasons = "; ".join(f"{count} since {why}" for why, count in counts.items())
+    return [f"trained in stacks {stacked} of {total} candidates" + (f", by themselves {reasons}" if reasons else "")]
 
 
 def racing_lines(summary: Mapping[str, Any]) -> list[str]:

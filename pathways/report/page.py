@@ -15,7 +15,7 @@ from pathways.files import write_atomically
 from pathways.graph import path_graph
 from pathways.graph_draw import MODULES, graph_figure
 from pathways.summary import CHAMPIONS, plain_number, run_config, summarise
-from pathways.summary_table import racing_lines
+from pathways.summary_table import racing_lines, stack_lines
 from pathways.text import measure_text, points_text, seconds_text, short_count, short_names
 
 from .figures import cost_chart, matrix_chart, search_chart, task_chart
@@ -86,7 +86,9 @@ def page(summary: Mapping[str, Any], pictures: Mapping[str, str], config: Mappin
             pictures,
             "costs",
             "Processor time of all candidates tried, and distinct parameters."
-            + "".join(f" {_e(line[0].upper() + line[1:])}." for line in racing_lines(summary)),
+            + "".join(
+                f" {_e(line[0].upper() + line[1:])}." for line in [*racing_lines(summary), *stack_lines(summary)]
+            ),
         ),
         _figure("Search", pictures, "search", "The best validation measure so far, against the candidates tried."),
         _section(

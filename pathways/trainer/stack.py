@@ -98,7 +98,7 @@ class Slots:
     def __call__(self, inputs: Sequence[Tensor]) -> Tensor:
         """(K or 1, B, ...) to (K, B, ...)."""
         outputs = self.shell.stacked(self.stack, *inputs)
-        return outputs[:, 0] if outputs.shape[1] == 1 else _Sum.apply(outputs)
+        return outputs.squeeze(1) if outputs.shape[1] == 1 else _Sum.apply(outputs)
 
     @property
     def parameters(self) -> dict[str, Tensor]:

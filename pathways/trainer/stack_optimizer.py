@@ -67,6 +67,7 @@ class StackOptimizer:
     def _vectors(self) -> None:
         """What depends on the candidates that are left."""
         trainings = self.trainings
+        self._shares: dict[int, Tensor] = {}
 
         def column(values: Iterable[float]) -> Tensor:
             return torch.tensor(list(values), device=self._device)
@@ -79,6 +80,8 @@ class StackOptimizer:
         self._momentum = column(t.momentum for t in trainings)
         self._beta2 = column(t.beta2 for t in trainings)
         self._clip = column(t.clip for t in trainings)
+        self._decays, self._clips = any(t.weight_decay for t in trainings), any(t.clip for t in trainings)
+        self._moves = any(t.momentum for t in trainings)
 
     # -- a step -------------------------------------------------------------------------------------------
 
@@ -112,11 +115,14 @@ class StackOptimizer:
 
     def _share(self, layer: Slots) -> Tensor:
         """The learning rate of each module of a layer relative to its candidate's, (K, S)."""
-        share = layer.trained * (~self._idle).to(self._device)[:, None]
-        return share * self._head[:, None] if layer.shell.head else share
+        known = self._shares.get(id(layer))
+        if known is None:
+            known = layer.trained * (~self._idle).to(self._device)[:, None]
+            known = self._shares[id(layer)] = known * self._head[:, None] if layer.shell.head else known
+        return known
 
     def _clip_gradients(self, parameters: Sequence[_Trained]) -> None:
-        if not any(t.clip for t in self.trainings):
+        if not self._clips:
             return
         squares = [
             (p.grad.square() * _like(p.layer.trained, p.tensor)).flatten(1).sum(1) for p in parameters
@@ -130,15 +136,16 @@ class StackOptimizer:
     def _step(self, p: _Trained, step: int) -> None:
         tensor, grad = p.tensor, p.grad
         rate = _like(self._rates[step][:, None] * self._share(p.layer), tensor)
-        decay = _column(self._decay, tensor) if p.decays and bool(self._decay.any()) else None
+        decay = _column(self._decay, tensor) if p.decays and self._decays else None
         if self.kind == "sgd":
             grad = grad if decay is None else grad + decay * tensor
-            if bool(self._momentum.any()):
+            if self._moves:
                 momentum = _column(self._momentum, tensor)
                 known = p.state.get("momentum")
-                p.state["momentum"] = buffer = grad.clone() if known is None else known.mul_(momentum).add_(grad)
-                grad = grad + momentum * buffer if self.trainings[0].nesterov else buffer
-            tensor.sub_(rate * grad)
+                buffer = grad.clone() if known is None else torch.addcmul(grad, known, momentum, out=known)
+                p.state["momentum"] = buffer
+                grad = torch.addcmul(grad, buffer, momentum) if self.trainings[0].nesterov else buffer
+            tensor.addcmul_(grad, rate, value=-1)
             return
         if not p.state:
             p.state = {"mean": torch.zeros_like(tensor), "square": torch.zeros_like(tensor)}
@@ -156,6 +163,7 @@ class StackOptimizer:
         """Train the candidates at these places no further."""
         self._idle[list(places)] = True
         self._stale = True
+        self._shares.clear()
 
     def select(self, kept: Tensor) -> None:
         """Go on with the candidates at these places only, after the layers were told."""
