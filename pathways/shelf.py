@@ -75,6 +75,7 @@ class Shelf:
         self._index = Index(directory, families)
         self._known: Known | None = None  # what the index says, until it was compared with all files
         self._held: OrderedDict[str, tuple[str, TaskRecord]] = OrderedDict()
+        self._names: dict[str, str] = {}  # of manifests, by task
         self._used: set[str] | None = None
         self._users: dict[str, list[str]] = {}  # of the blobs that were asked for
 
@@ -114,9 +115,12 @@ class Shelf:
         """
         if task not in self.briefs:
             raise KeyError(task)
-        file = manifest.task_file(self.directory, task)
-        content = self._seen[file.name].content
+        name = self._names.get(task)
+        if name is None:
+            name = self._names[task] = manifest.task_file(self.directory, task).name
+        content = self._seen[name].content
         if self._held.get(task, ("", None))[0] != content:
+            file = manifest.task_file(self.directory, task)
             data = read_bytes(file)
             if hashlib.sha256(data).hexdigest() != content:
                 raise PathwaysError(f"{file} changed since it was read: open the run again, or `refresh` the system.")
