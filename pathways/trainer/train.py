@@ -299,17 +299,21 @@ class Trainer:
             return
 
         def frozen(ref: ModuleRef) -> ModuleRef:
-            if isinstance(ref, Draft) and (kept is None or ref.name in kept):
-                if ref.name not in outcome.blobs:
-                    outcome.blobs[ref.name] = self.pool.put(ref.spec, tensors(ref.name))
-                    if ref.name in outcome.states:
-                        state = self.pool.put(ref.spec, outcome.states[ref.name], kind="optimizer")
-                        outcome.optimizers[ref.name] = state
-                return Frozen(outcome.blobs[ref.name], ref.spec)
-            return ref
+            if not isinstance(ref, Draft) or not (kept is None or ref.name in kept):
+                return ref
+            if ref.name not in outcome.blobs:
+                outcome.blobs[ref.name] = self.pool.put(ref.spec, tensors(ref.name))
+                if ref.name in outcome.states:
+                    state = self.pool.put(ref.spec, outcome.states[ref.name], kind="optimizer")
+                    outcome.optimizers[ref.name] = state
+            return Frozen(outcome.blobs[ref.name], ref.spec)
 
         for path in candidate.paths.values():
-            path.map_refs(frozen)
+            if any(ref.spec.parts for ref in path.refs()):
+                path.map_refs(frozen)  # a spec names its parts, which must be frozen first
+            else:
+                for draft in path.drafts_in_order():
+                    frozen(draft)
 
 
 def _elements(shape: Sequence[int | None]) -> int:
