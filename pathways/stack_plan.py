@@ -109,6 +109,8 @@ def outline(path: Path, training: Training, families: Families, device: str) -> 
         raise Alone("two of its steps share a draft")
     ports = path.ports(families)
     prefix, boundary = trained_part(path, training)
+    if path.output in prefix:
+        raise Alone("all of it is frozen")
     places = {name: i for i, name in enumerate(boundary)}
     steps: list[tuple[Any, ...]] = [tuple(ports[name] for name in boundary)]
     for name in path.canonical_order:

@@ -28,7 +28,9 @@ from pathways.seeds import torch_generator
 from pathways.stack_plan import plan
 from pathways.task import Classes, Split, Task
 from pathways.trainer import Trainer, one_thread
+from pathways.trainer.fit import Work, measure_all
 from pathways.trainer.prefix_cache import PrefixCache
+from pathways.trainer.samples import Samples
 
 from .row import Row, compare, row_of
 
@@ -252,9 +254,6 @@ def epoch(pairs: int) -> Iterator[Row]:
         models, _ = trainer.assemble(candidate(steps=0))
         wide = {k: torch.cat([cast(Tensor, v)] * 8) for k, v in validation.values.items()}
         targets = validation.targets.repeat(8)
-        from pathways.trainer.fit import Work, measure_all
-        from pathways.trainer.samples import Samples
-
         work = Work(task.name, task, models[task.name], train, Samples(wide, targets, 1, "wide"))
 
         def measured() -> float:

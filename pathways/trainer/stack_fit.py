@@ -143,6 +143,7 @@ class _Run:
         self.columns = torch.arange(k, device=device)
         self.losses = torch.zeros(self.training.steps, k, device=device)
         self.seen = torch.zeros(k, device=device)
+        self.taken = 0  # steps
         smoothing = [c.training.label_smoothing for c in candidates]
         self.smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
         self.kept: dict[tuple[int, str], Tensor] = {}
@@ -166,6 +167,7 @@ class _Run:
             self.seen.index_add_(0, self.columns, merits(self.task, outputs.detach(), targets).sum(1))
         (losses if scale is None else losses * scale).sum().backward()
         self.optimizer.step(step)
+        self.taken += 1
 
     # -- measuring ----------------------------------------------------------------------------------------
 
@@ -183,7 +185,7 @@ class _Run:
                 lost.append((place, k))
         for place, k in lost:
             try:
-                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k, step))
+                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k))
             except FloatingPointError as error:
                 self._fail(k, f"{error} on task {self.name!r} after {step} steps")
                 continue
@@ -208,7 +210,7 @@ class _Run:
                 self._fail(k, f"the loss became {float(self.losses[broken[k], k])} at step {broken[k]}")
                 continue
             try:
-                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k, step))
+                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k))
             except FloatingPointError as error:
                 self._fail(k, f"{error} on task {self.name!r} after {step} steps")
                 continue
@@ -242,10 +244,10 @@ class _Run:
         self.smoothing = None if self.smoothing is None else self.smoothing[kept]
         self.kept = {key: tensor[kept] for key, tensor in self.kept.items()}
 
-    def _fitness(self, k: int, step: int) -> float | None:
-        if self.training.fitness != "training" or not step:
+    def _fitness(self, k: int) -> float | None:
+        if self.training.fitness != "training" or not self.taken:
             return None
-        return float(self.seen[k]) / (step * self.training.batch)
+        return float(self.seen[k]) / (self.taken * self.training.batch)
 
     def _see(self, fitted: Fitted, found: Measures, step: int, last: bool) -> bool:
         """Take a measurement; whether the weights as they are now are the ones to keep."""

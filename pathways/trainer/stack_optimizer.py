@@ -61,6 +61,7 @@ class StackOptimizer:
         some = self.parameters[0].tensor if self.parameters else torch.empty(0)
         self._device = some.device
         self._idle = torch.zeros(len(trainings), dtype=torch.bool)
+        self._stale = True  # whether the layers must be told their rates anew
         self._vectors()
         self.fused = self.kind == "sgd" and not any(t.momentum or t.weight_decay or t.clip for t in trainings)
 
@@ -91,15 +92,13 @@ class StackOptimizer:
             parameter.tensor.grad = None
         if not self.fused:
             return None
-        if step == 0 or self._stale:
+        if self._stale:
             for layer in {id(p.layer): p.layer for p in self.parameters}.values():
                 rate = self._share(layer)[..., None, None]
                 one = float(rate.flatten()[0])
                 layer.stack.rates = dict.fromkeys(layer.stack, one if bool((rate == one).all()) else rate)
             self._stale = False
         return self._rates[step]
-
-    _stale = True
 
     def step(self, step: int) -> None:
         """Take the step, after the gradients are there."""

@@ -309,3 +309,12 @@ def test_races_stop_candidates_of_a_stack(trainer, raced, optimizer):
     alone = trainer.run(candidates)
     assert [result.stopped for result in together] == [result.stopped for result in alone]
     assert [len(r.merits["clusters"]) for r in together] == [len(r.merits["clusters"]) for r in alone]
+
+
+def test_what_is_frozen_to_its_end_is_measured_by_itself(trainer):
+    body = frozen(trainer.pool, LINEAR, Vector(4))
+    read = frozen(trainer.pool, ModuleSpec("classifier", {"classes": 3}), Vector(6))
+    asked = candidate(chain(Vector(4), body, read), TASK)
+    assert plan([asked], 8, BUILT_IN).alone == ((asked, "all of it is frozen"),)
+    assert trainer.run([asked])[0].ok
+    assert_agree(trainer, [candidate(chain(Vector(4), body, read), TASK, steps=0)])
