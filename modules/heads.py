@@ -12,7 +12,6 @@ from .context import Context
 from .flops import product
 from .module import Module, one_port
 from .ports import Port, Vector
-from .stacked import Stack, affine
 
 
 def _draw(linear: nn.Linear, generator: torch.Generator) -> None:
@@ -42,6 +41,7 @@ class Classifier(Module):
     reference = "logistic regression: Bishop 2006, Pattern recognition and machine learning, section 4.3.4"
     head = True
     stacks = ("cpu", "cuda")
+    affine = ("linear", "none")
 
     def __init__(self, ports: tuple[Port, ...], *, classes: int) -> None:
         super().__init__()
@@ -56,10 +56,6 @@ class Classifier(Module):
     def forward(self, *inputs: Any, context: Context) -> Tensor:
         """Map (B, d) to scores (B, classes)."""
         return self.linear(inputs[0])
-
-    def stacked(self, stack: Stack, *inputs: Tensor) -> Tensor:
-        """Map (K, B, d) to (K, S, B, outputs)."""
-        return affine(stack, "linear", inputs[0])
 
     def flops(self) -> int:
         """One matrix product."""
@@ -87,6 +83,7 @@ class Regressor(Module):
     reference = "linear regression: Bishop 2006, Pattern recognition and machine learning, section 3.1"
     head = True
     stacks = ("cpu", "cuda")
+    affine = ("linear", "none")
 
     def __init__(self, ports: tuple[Port, ...], *, values: int = 1) -> None:
         super().__init__()
@@ -101,10 +98,6 @@ class Regressor(Module):
     def forward(self, *inputs: Any, context: Context) -> Tensor:
         """Map (B, d) to (B, values)."""
         return self.linear(inputs[0])
-
-    def stacked(self, stack: Stack, *inputs: Tensor) -> Tensor:
-        """Map (K, B, d) to (K, S, B, outputs)."""
-        return affine(stack, "linear", inputs[0])
 
     def flops(self) -> int:
         """One matrix product."""

@@ -43,9 +43,10 @@ class Linear(Module):
         super().__init__()
         port = one_port(self.family, ports, Vector, Tokens)
         whole("dim", dim)
-        self.activation, self._relu = activation_named(activation), activation == "relu"
+        self.activation = activation_named(activation)
+        self.affine = ("linear", activation) if activation in ("none", "relu") else None
         self.linear = nn.Linear(port.dim, dim, bias=flag("bias", bias))
-        self.idle_at_zero = self._relu
+        self.idle_at_zero = activation == "relu"
         self.output = Tokens(port.length, dim) if isinstance(port, Tokens) else Vector(dim)
         self._flops = product(rows(port), port.dim, dim)
 
@@ -57,8 +58,8 @@ class Linear(Module):
 
     def stacked(self, stack: Stack, *inputs: Tensor) -> Tensor:
         """Map (K, B, ..., d) to (K, S, B, ..., dim)."""
-        if self._relu:
-            return affine(stack, "linear", inputs[0], "relu")
+        if self.affine:
+            return super().stacked(stack, *inputs)
         return self.activation(affine(stack, "linear", inputs[0]))
 
     def flops(self) -> int:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .context import Context
 from .ports import Port, PortError, Value
-from .stacked import Stack
+from .stacked import Stack, affine
 
 
 class Module(nn.Module):
@@ -32,6 +32,8 @@ class Module(nn.Module):
         head: whether the module ends a path, so that evolution never puts anything behind it.
         stacks: the kinds of device (`cpu`, `cuda`) on which many modules of one spec train faster as one, through
             `stacked`; empty where the family has no such form.
+        affine: the layer's name and the activation (`none` or `relu`), where the family is nothing but
+            `activation(x W + b)`; it then stacks without a form of its own.
         idle_at_zero: whether weights that are all zero have gradients that are all zero, so that slots of a stack that
             are not used stay as they are by themselves.
     """
@@ -43,6 +45,7 @@ class Module(nn.Module):
 
     output: Port
     stacks: tuple[str, ...] = ()
+    affine: tuple[str, str] | None = None
     idle_at_zero: bool = False
 
     def forward(self, *inputs: Any, context: Context) -> Any:
@@ -52,8 +55,8 @@ class Module(nn.Module):
     def stacked(self, stack: Stack, *inputs: Tensor) -> Tensor:
         """What `forward` does, for K candidates with S modules each at once; this module only says what they are.
 
-        This one serves families without weights, whose modules treat each sample alone: candidates are folded into
-        the batch.
+        This one serves families with `affine`, and those without weights whose modules treat each sample alone: then
+        candidates are folded into the batch.
 
         Args:
             stack: the weights of all, (K, S, ...) each.
@@ -62,6 +65,8 @@ class Module(nn.Module):
         Returns:
             (K, S, B, ...), or (1, 1, B, ...) of a family without weights where all read the same.
         """
+        if self.affine:
+            return affine(stack, self.affine[0], inputs[0], self.affine[1])
         k = max(len(value) for value in inputs)
         folded = [value.expand(k, *value.shape[1:]).flatten(0, 1) for value in inputs]
         return self(*folded, context=Context()).unflatten(0, (k, -1))[:, None]

@@ -15,10 +15,13 @@ from typing import Any
 
 from .frozendict import FrozenDict
 
+# `json.dumps` would make a new one for each of the many small things that are hashed.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical_json(data: Any) -> str:
     """The one way to write plain data for hashing: sorted keys, no spaces, no NaN."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _canonical.encode(data)
 
 
 def content_hash(data: Any) -> str:
@@ -35,10 +38,13 @@ def _freeze(value: Any) -> Any:
     return value
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def thaw(value: Any) -> Any:
     """The plain data behind a frozen configuration: tuples become lists, `FrozenDict`s dicts."""
     if isinstance(value, Mapping):
-        return {k: thaw(v) for k, v in value.items()}
+        return {k: v if type(v) in _SCALARS else thaw(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [thaw(v) for v in value]
     return value
@@ -63,6 +69,17 @@ class ModuleSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "config", _freeze(self.config))
         object.__setattr__(self, "parts", FrozenDict(self.parts))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.family, self.config, self.version, self.parts))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the hash: that of a text differs from process to process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
 
     @cached_property
     def canonical(self) -> str:

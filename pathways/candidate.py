@@ -369,4 +369,4 @@ def _plain(value: Any) -> Any:
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
-    return asdict(value) if isinstance(value, Measures) else value
+    return dict(vars(value)) if isinstance(value, Measures) else value

@@ -34,6 +34,9 @@ BUSY_SECONDS = 60
 """How long a SQLite connection waits for another writer; a transaction of ours takes milliseconds."""
 
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 class Plain(TypeDecorator[Any]):
     """Plain data as JSON text, not as the database's own JSON type: NaN and infinity survive everywhere."""
 
@@ -42,7 +45,7 @@ class Plain(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Any) -> str | None:
         """Python to text."""
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return None if value is None else _json.encode(value)
 
     def process_result_value(self, value: Any, dialect: Any) -> Any:
         """Text to Python."""

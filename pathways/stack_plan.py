@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pathways.modules import Families, Frozen, Module, ModuleRef, Port, Warm, facts
+from pathways.modules import Draft, Families, Frozen, Module, ModuleRef, Port, Warm, facts
 from pathways.modules.build import build
 
 from .assemble import frozen_prefix
@@ -123,7 +123,9 @@ def outline(path: Path, training: Training, families: Families, device: str) -> 
         if step.deltas or not (isinstance(step.combine, str) and (step.combine != "concat" or len(step.modules) == 1)):
             what = "deltas" if step.deltas else "a concatenation" if step.combine == "concat" else "a router"
             raise Alone(f"step {name!r} has {what}")
-        modules = dict.fromkeys(_kind(ref, step, reads, families, device) for ref in step.modules)
+        # One draft of a spec tells for all.
+        some = {ref.spec.canonical if isinstance(ref, Draft) else ref.id: ref for ref in step.modules}
+        modules = dict.fromkeys(_kind(ref, step, reads, families, device) for ref in some.values())
         steps.append((tuple(modules), step.combine == "mean", tuple(places[read] for read in step.reads)))
         places[name] = len(boundary) + len(steps) - 2
     return tuple(steps)

@@ -161,7 +161,7 @@ def order_of(candidate: Candidate, task: str, n: int, views: int) -> Tensor:
         chunks.append(view * n + sample)
         drawn += n
     if not chunks:
-        return torch.empty(0, training.batch)
+        return torch.empty(0, training.batch, dtype=torch.long)
     return torch.cat(chunks)[:needed].reshape(training.steps, training.batch)
 
 

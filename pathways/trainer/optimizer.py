@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,13 @@ def multiplier(step: int, training: Training) -> float:
     if training.schedule == "constant":
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, training.steps - warm)))
+
+
+@lru_cache(maxsize=256)
+def multipliers(schedule: str, warmup: float, steps: int) -> tuple[float, ...]:
+    """`multiplier` of every step."""
+    training = Training(schedule=schedule, warmup=warmup, steps=steps)
+    return tuple(multiplier(step, training) for step in range(steps))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float, training: Training) -> None:

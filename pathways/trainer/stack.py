@@ -161,6 +161,7 @@ class StackedPaths:
     ) -> None:
         self.paths, self.families, self.device = tuple(paths), families, device
         self._weights = weights
+        self._mode: bool | None = None
         self._built: dict[Any, Mapping[str, Tensor]] = {}
         parts = [trained_part(path, training) for path, training in zip(paths, trainings, strict=True)]
         self.boundary = [boundary for _, boundary in parts]
@@ -198,8 +199,10 @@ class StackedPaths:
 
     def train(self, mode: bool = True) -> None:
         """Training or evaluation mode of what trains; the rest stays in evaluation mode."""
-        for layer in self.layers():
-            layer.shell.train(mode and bool(layer.parameters))
+        if mode != self._mode:
+            self._mode = mode
+            for layer in self.layers():
+                layer.shell.train(mode and bool(layer.parameters))
 
     def tensors_of(self, k: int, draft: str) -> dict[str, Tensor]:
         """Weights and buffers of a draft of path `k`, as views; none of one without weights."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from pathways.candidate import Candidate, Measures
 from pathways.modules import Draft, Init
@@ -17,6 +16,8 @@ from .course import Course
 from .evaluate import measure, merits_of
 from .heads import closed_form
 from .stack import Slots, StackedPaths
+from .stack_chain import backward, chain_of, forward
+from .stack_losses import answers_of, losses_and_pulls, losses_of
 from .stack_optimizer import StackOptimizer
 
 EVALUATION_ROWS = 16384  # candidates x samples in one pass without gradients
@@ -106,9 +107,10 @@ def fit_stack(
     run = _Run(candidates, task, program, train, validation)
     run.fit_heads(run.training.head_init, fresh=True)
     every, steps = run.training.evaluate_every, run.training.steps if run.optimizer.parameters else 0
+    targets = train.targets[order[:steps] % len(train)]
     with torch.enable_grad():
         for step in range(steps):
-            run.step(step, order[step])
+            run.step(step, order[step], targets[step])
             run.race(step + 1)
             if every and (step + 1) % every == 0 and step + 1 < steps:
                 run.measure(step + 1)
@@ -133,6 +135,7 @@ class _Run:
         self.train, self.validation = train, validation
         self.training = candidates[0].training
         self.name = next(iter(candidates[0].paths))
+        self.chain = chain_of(program)
         self.optimizer = StackOptimizer(program.layers(), [c.training for c in candidates])
         self.fitted = [Fitted() for _ in candidates]
         self.alive = list(range(len(candidates)))  # which candidate stands at each place of the stack
@@ -151,22 +154,29 @@ class _Run:
 
     # -- a step -------------------------------------------------------------------------------------------
 
-    def step(self, step: int, index: Tensor) -> None:
-        """One optimizer step of all candidates on one batch."""
+    def step(self, step: int, index: Tensor, targets: Tensor) -> None:
+        """One optimizer step of all candidates on one batch: the rows at `index`, and their targets."""
         self.program.train()
         scale = self.optimizer.begin(step)
-        targets = self.train.targets[index % len(self.train)]
-        outputs = self.program(self.train.values(index))
-        losses = losses_of(self.task, outputs, targets, self.smoothing)
-        losses_now = losses.detach()
-        if len(self.alive) == len(self.fitted):
-            self.losses[step] = losses_now
+        values = self.train.values(index)
+        if self.chain is None:
+            outputs = self.program(values)
+            losses = losses_of(self.task, outputs, targets, self.smoothing)
+            (losses if scale is None else losses * scale).sum().backward()
+            outputs, losses = outputs.detach(), losses.detach()
         else:
-            self.losses[step, self.columns] = losses_now
+            with torch.no_grad():
+                outputs = forward(self.chain, values[0])
+                losses, pulls = losses_and_pulls(self.task, outputs, targets, self.smoothing, scale)
+                backward(self.chain, pulls)
+        if len(self.alive) == len(self.fitted):
+            self.losses[step] = losses
+        else:
+            self.losses[step, self.columns] = losses
         if self.training.fitness == "training":
-            self.seen.index_add_(0, self.columns, merits(self.task, outputs.detach(), targets).sum(1))
-        (losses if scale is None else losses * scale).sum().backward()
-        self.optimizer.step(step)
+            self.seen.index_add_(0, self.columns, answers_of(self.task, outputs, targets))
+        if self.chain is None or not self.optimizer.fused:
+            self.optimizer.step(step)
         self.taken += 1
 
     # -- measuring ----------------------------------------------------------------------------------------
@@ -239,6 +249,7 @@ class _Run:
         self.alive = [self.alive[place] for place in kept.tolist()]
         self.columns = self.columns[kept]
         self.program.select(kept)
+        self.chain = chain_of(self.program)
         self.optimizer.select(kept)
         self.train, self.validation = self.train.select(kept), self.validation.select(kept)
         self.smoothing = None if self.smoothing is None else self.smoothing[kept]
@@ -349,32 +360,4 @@ class _Run:
             fitted.curve.append((self.training.steps, self.name, new.validation))
 
 
-def losses_of(task: Task, outputs: Tensor, targets: Tensor, smoothing: Tensor | None) -> Tensor:
-    """The training objective of each candidate, as `evaluate.loss_of`.
-
-    Args:
-        task: says whether targets are classes or values.
-        outputs: (K or 1, B, ...).
-        targets: (B, ...), the same for all candidates.
-        smoothing: (K,) label smoothing; `None` where no candidate has any.
-
-    Returns:
-        (K or 1,).
-    """
-    if not isinstance(task.target, Classes):
-        return (outputs - targets).square().flatten(1).mean(1)
-    # Products leave samples innermost in memory: over classes as the middle axis this is 20 times as fast.
-    k, b = outputs.shape[:2]
-    logs = F.log_softmax(outputs.transpose(1, 2), 1)
-    right = -logs.gather(1, targets.expand(k, 1, b)).mean((1, 2))
-    return right if smoothing is None else (1 - smoothing) * right - smoothing * logs.mean((1, 2))
-
-
-def merits(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
-    """How good each output is, (K, B): 1 or 0 for a right or wrong class, minus the squared error for values."""
-    if isinstance(task.target, Classes):
-        return (outputs.transpose(1, 2).max(1).indices == targets).float()
-    return -(outputs - targets).square().flatten(2).mean(2)
-
-
-__all__ = ["Bound", "Fitted", "StackSplit", "fit_stack", "losses_of", "merits"]
+__all__ = ["Bound", "Fitted", "StackSplit", "fit_stack"]

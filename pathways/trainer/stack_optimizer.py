@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pathways.candidate import Training
 
-from .optimizer import multiplier
+from .optimizer import multipliers
 from .stack import Slots
 
 BETA1, EPSILON = 0.9, 1e-8  # as torch's defaults, which `make_optimizer` keeps
@@ -74,8 +74,9 @@ class StackOptimizer:
             return torch.tensor(list(values), device=self._device)
 
         self._rates = torch.tensor(
-            [[t.lr * multiplier(step, t) for t in trainings] for step in range(trainings[0].steps)], device=self._device
-        )
+            [[t.lr * factor for factor in multipliers(t.schedule, t.warmup, t.steps)] for t in trainings],
+            device=self._device,
+        ).t().contiguous()
         self._head = column(t.head_lr for t in trainings)
         self._decay = column(t.weight_decay for t in trainings)
         self._momentum = column(t.momentum for t in trainings)
@@ -88,29 +89,26 @@ class StackOptimizer:
 
     def begin(self, step: int) -> Tensor | None:
         """Prepare a step; returns by what each candidate's loss must be scaled, (K,), or `None`."""
-        for parameter in self.parameters:
-            parameter.tensor.grad = None
         if not self.fused:
             return None
         if self._stale:
             for layer in {id(p.layer): p.layer for p in self.parameters}.values():
                 rate = self._share(layer)[..., None, None]
-                one = float(rate.flatten()[0])
-                layer.stack.rates = dict.fromkeys(layer.stack, one if bool((rate == one).all()) else rate)
+                layer.stack.rate = 1.0 if bool((rate == 1).all()) else rate
             self._stale = False
         return self._rates[step]
 
     def step(self, step: int) -> None:
-        """Take the step, after the gradients are there."""
+        """Take the step, after the gradients are there, and drop them."""
         left = [p for p in self.parameters if p.tensor.grad is not None]
         with torch.no_grad():
-            if self.fused:
-                for p in left:
-                    p.tensor.sub_(_like(self._share(p.layer), p.tensor) * p.grad)
-                return
             self._clip_gradients(left)
             for p in left:
-                self._step(p, step)
+                if self.fused:
+                    p.tensor.sub_(_like(self._share(p.layer), p.tensor) * p.grad)
+                else:
+                    self._step(p, step)
+                p.tensor.grad = None
 
     def _share(self, layer: Slots) -> Tensor:
         """The learning rate of each module of a layer relative to its candidate's, (K, S)."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pathways.candidate import Candidate
-from pathways.modules import Draft, Init, ModuleRef, Value
+from pathways.modules import Draft, Init, ModuleRef, Start, Value
 from pathways.stack_plan import trained_part
 
 from .fit import Outcome, order_of
@@ -84,12 +84,12 @@ def _split(samples: Sequence[Samples], boundaries: Sequence[Sequence[str]]) -> S
     return StackSplit(tuple(bounds), samples[0].targets)
 
 
-def _fittest(candidates: Sequence[Candidate], fitted: Sequence[Fitted]) -> dict[str, str]:
+def _fittest(candidates: Sequence[Candidate], fitted: Sequence[Fitted]) -> dict[tuple[str, Start], str]:
     """The fittest of the candidates that start a draft from the same weights, by what it is and starts from.
 
     Of equals the one of the lower hash, as a tournament has it.
     """
-    best: dict[str, tuple[float, str]] = {}
+    best: dict[tuple[str, Start], tuple[float, str]] = {}
     for candidate, found in zip(candidates, fitted, strict=True):
         if found.place is not None and found.measures is not None:
             rank = (-found.measures.fitness, candidate.hash)
@@ -99,13 +99,14 @@ def _fittest(candidates: Sequence[Candidate], fitted: Sequence[Fitted]) -> dict[
     return {key: hash for key, (_, hash) in best.items()}
 
 
-def _start(draft: Draft) -> str:
+def _start(draft: Draft) -> tuple[str, Start]:
     """What tells whether two drafts start from the same weights; `Init()` draws weights for each candidate."""
-    return f"{draft.spec.canonical} {draft.start}"
+    return draft.spec.canonical, draft.start
 
 
 def _stored(
-    trainer: Trainer, name: str, candidate: Candidate, program: StackedPaths, fitted: Fitted, best: Mapping[str, str]
+    trainer: Trainer, name: str, candidate: Candidate, program: StackedPaths, fitted: Fitted,
+    best: Mapping[tuple[str, Start], str],
 ) -> Outcome | str:
     if fitted.failure or fitted.measures is None:
         return fitted.failure

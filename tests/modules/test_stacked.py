@@ -26,7 +26,7 @@ def stack_of(k, s, o, d, **options):
 def test_a_fused_step_is_gradient_descent(k, s, o, d, b, shared, relu, seed):
     x = draw(1 if shared else k, b, d, seed=seed).requires_grad_()
     rate = torch.rand(k, s, 1, 1, generator=torch.Generator().manual_seed(seed))
-    plain, fused = stack_of(k, s, o, d), stack_of(k, s, o, d, rates={"linear.weight": rate})
+    plain, fused = stack_of(k, s, o, d), stack_of(k, s, o, d, rate=rate)
     for tensor in plain.tensors.values():
         tensor.requires_grad_()
     activation = "relu" if relu else "none"
@@ -42,7 +42,7 @@ def test_a_fused_step_is_gradient_descent(k, s, o, d, b, shared, relu, seed):
 
 def test_one_rate_for_all_is_that_rate_for_each():
     x, pull = draw(1, 4, 5), draw(3, 2, 4, 6)
-    one, each = (stack_of(3, 2, 6, 5, rates={"linear.weight": r}) for r in (0.5, torch.full((3, 2, 1, 1), 0.5)))
+    one, each = (stack_of(3, 2, 6, 5, rate=r) for r in (1.0, torch.ones(3, 2, 1, 1)))
     for stack in (one, each):
         (affine(stack, "linear", x, "relu") * pull).sum().backward()
     assert torch.allclose(one["linear.weight"], each["linear.weight"], atol=1e-6)
@@ -86,8 +86,8 @@ def test_a_candidate_does_not_see_who_else_is_in_its_stack(shared, b, s, o, d):
     def twins(t, k):
         return torch.stack([t[k], t[k]])
 
-    alone = [Stack({n: twins(t, k) for n, t in stack.tensors.items()}, {"linear.weight": rate[:2]}) for k in range(9)]
-    stack.rates["linear.weight"] = rate
+    alone = [Stack({n: twins(t, k) for n, t in stack.tensors.items()}, rate[:2]) for k in range(9)]
+    stack.rate = rate
     for step in range(3):
         together = affine(stack, "linear", x, "relu")
         (together * pull).sum().backward()

@@ -187,8 +187,6 @@ def test_adapters_stack(trainer):
 
 def test_convolutions_stack_where_they_are_told_to(trainer, tmp_path):
     """On a CPU they do not, for it does not pay; the program is the same, with batch norm's statistics, too."""
-    from pathways.trainer.stack import StackedPaths
-
     task = images(n=32)
     trainer.provide(task)
     for norm in ("none", "group", "batch"):
@@ -207,7 +205,6 @@ def test_convolutions_stack_where_they_are_told_to(trainer, tmp_path):
                 mine, theirs = trainer.pool.get(one.blobs[draft]), trainer.pool.get(blob)
                 for name, tensor in theirs.items():
                     assert torch.allclose(mine[name].float(), tensor.float(), atol=1e-3, rtol=1e-3), (norm, name)
-    assert StackedPaths
 
 
 def test_one_that_diverges_does_not_touch_the_others(trainer):
@@ -240,6 +237,20 @@ def test_a_result_does_not_depend_on_who_else_is_in_the_stack(trainer, optimizer
         for i, result in zip(some, again, strict=True):
             assert result.blobs == together[i].blobs
             assert result.measures == together[i].measures
+
+
+def test_rates_of_their_own_do_not_touch_the_others(trainer):
+    """Heads may train at another rate, and a candidate that fails at none: the others stay the same to the bit."""
+    rates = [0.02, 0.03, 100.0, 0.05]
+    candidates = [
+        candidate(chain(Vector(4), linear("a", 7, seed=i, activation="none"), head(seed=i)), TASK, optimizer="sgd",
+                  lr=lr, head_lr=0.3, steps=24, evaluate_every=4)
+        for i, lr in enumerate(rates)
+    ]
+    together = trainer.run(candidates, True, (1, 1))
+    assert [result.ok for result in together] == [True, True, False, True]
+    for i, again in zip((0, 1, 3), trainer.run([candidates[i] for i in (0, 1, 3)], True, (1, 1)), strict=True):
+        assert again.blobs == together[i].blobs
 
 
 def test_measuring_many_paths_computes_shared_modules_once(trainer, monkeypatch):
