@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from pathways.modules import (
     Draft,
+    Facts,
     Families,
     Frozen,
     FrozenDict,
@@ -227,25 +228,35 @@ class Path:
         Raises:
             PathError: ports that do not fit; the message names both modules and both ports.
         """
+        return dict(self._looked_up(families)[0])
+
+    def _looked_up(self, families: Families) -> tuple[Mapping[str, Port], Mapping[str, Sequence[Facts]]]:
+        """The ports, and the facts of each step's modules."""
         known = self.__dict__.get("_ports")
         if known is not None and known[0] is families:
-            return dict(known[1])
+            return known[1:]
         ports: dict[str, Port] = dict(self.inputs)
+        found: dict[str, list[Facts]] = {}
         for name, step in self.steps.items():
-            ports[name] = self._step_port(name, step, ports, families)
-        self.__dict__["_ports"] = (families, ports)
-        return dict(ports)
+            found[name] = []
+            ports[name] = self._step_port(name, step, ports, families, found[name])
+        self.__dict__["_ports"] = (families, ports, found)
+        return ports, found
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was worked out meanwhile: it is worked out again where a copy needs it."""
         return {"inputs": self.inputs, "steps": self.steps, "output": self.output}
 
-    def _step_port(self, name: str, step: Step, ports: Mapping[str, Port], families: Families) -> Port:
+    def _step_port(
+        self, name: str, step: Step, ports: Mapping[str, Port], families: Families, found: list[Facts]
+    ) -> Port:
+        """The port of a step; `found` gets the facts of its modules."""
         reads = tuple(ports[read] for read in step.reads)
         outputs = []
         for module in step.modules:
             try:
-                outputs.append(facts(module.spec, reads, families=families).output)
+                found.append(facts(module.spec, reads, families=families))
+                outputs.append(found[-1].output)
             except PortError as error:
                 sources = ", ".join(f"{read!r} ({self._families(read)}) gives {ports[read]}" for read in step.reads)
                 raise PathError(
@@ -291,7 +302,7 @@ class Path:
 
     def costs(self, families: Families = BUILT_IN) -> PathCosts:
         """Parameters by module and FLOPs of one sample's forward pass."""
-        ports = self.ports(families)
+        ports, known = self._looked_up(families)
         sizes: dict[str, int] = {}
         flops = 0
         for name in self.canonical_order:
@@ -306,7 +317,12 @@ class Path:
                     add(part, inside(part_name))  # type: ignore[misc]
                 return found.flops
 
-            flops += sum(add(module, reads) for module in step.modules)
+            for module, found in zip(step.modules, known[name], strict=True):
+                if module.spec.parts:
+                    add(module, reads)
+                else:
+                    sizes[module.id if isinstance(module, Frozen) else module.name] = found.parameters
+                flops += found.flops
             flops += sum(add(d.module, (), (step.modules[d.host].spec, reads)) for d in step.deltas)
             if not isinstance(step.combine, str):
                 flops += add(step.combine, reads)

@@ -137,10 +137,12 @@ def trained_part(path: Path, training: Training) -> tuple[frozenset[str], tuple[
     There is no prefix where nothing but a measurement of validation data is asked for: then activations would be held
     that are never read again, and modules that several paths hold are better run once for all.
     """
-    closed_form = {"class_means", "discriminant"} & {training.head_init, training.head_refit}
-    if not training.steps and not closed_form:
-        return frozenset(), tuple(path.inputs)
-    return frozen_prefix(path)
+    return frozen_prefix(path) if trains(training) else (frozenset(), tuple(path.inputs))
+
+
+def trains(training: Training) -> bool:
+    """Whether anything is changed at all: by steps, or by heads that are fitted in closed form or set to zero."""
+    return bool(training.steps) or {training.head_init, training.head_refit} - {"random", "none"} != set()
 
 
 def _kind(ref: ModuleRef, step: Step, reads: Sequence[Port], families: Families, device: str) -> tuple[str, str]:
@@ -173,4 +175,4 @@ def _modules(candidate: Candidate) -> list[int]:
     return [len(path.steps[name].modules) for name in path.canonical_order if name not in prefix]
 
 
-__all__ = ["Alone", "Group", "Plan", "outline", "plan", "shape", "trained_part"]
+__all__ = ["Alone", "Group", "Plan", "outline", "plan", "shape", "trained_part", "trains"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pathways.candidate import Measures
+from pathways.measure import accuracy
 from pathways.task import Classes, Task
+
+from .stack_losses import losses_of
 
 
 def loss_of(task: Task, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -58,3 +62,33 @@ def measure(task: Task, outputs: Tensor, targets: Tensor, fitness: float | None 
     if not (math.isfinite(quality) and math.isfinite(loss)):
         raise FloatingPointError("validation outputs became NaN or infinite")
     return Measures(value, quality, loss, quality if fitness is None else fitness, n)
+
+
+@torch.no_grad()
+def measure_stack(
+    task: Task, outputs: Tensor, targets: Tensor, fitness: Sequence[float | None]
+) -> list[Measures | None]:
+    """What `measure` finds for each of K candidates, accuracy and loss for all at once; `None` where it would raise.
+
+    Args:
+        task: says the metric.
+        outputs: (K, views * N, ...).
+        targets: (N, ...).
+        fitness: of each candidate, or `None` where it is the quality.
+    """
+    n, metric = len(targets), task.measured_by
+    every = targets.repeat(outputs.shape[1] // n, *[1] * (targets.ndim - 1))
+    if metric.compute is accuracy:
+        right = (outputs.transpose(1, 2).max(1).indices == every).double()
+        first, all_views = right[:, :n].mean(1).tolist(), right.mean(1).tolist()
+    else:
+        first = [metric.compute(output[:n], targets) for output in outputs]
+        all_views = first if outputs.shape[1] == n else [metric.compute(output, every) for output in outputs]
+    losses = losses_of(task, outputs, every, None).expand(len(outputs)).tolist()
+    # A metric of outputs that are not finite may be finite.
+    found: list[Measures | None] = []
+    for value, seen, loss, given in zip(first, all_views, losses, fitness, strict=True):
+        quality = metric.quality(seen)
+        finite = math.isfinite(quality) and math.isfinite(loss)
+        found.append(Measures(value, quality, loss, quality if given is None else given, n) if finite else None)
+    return found

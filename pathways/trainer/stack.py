@@ -275,21 +275,23 @@ class StackedPaths:
     def _slots(self, shell: Module, refs: Sequence[Sequence[ModuleRef]], ports: tuple[Port, ...]) -> Slots:
         slots = max(self._least, *map(len, refs))
         zeros = {name: torch.zeros(t.shape, dtype=t.dtype) for name, t in shell.state_dict().items()}
-        trained = torch.full((len(refs), slots), float(shell.idle_at_zero))
-        rows: list[Mapping[str, Tensor]] = []
+        trained = [[float(shell.idle_at_zero)] * slots for _ in refs]
+        distinct: dict[int, tuple[int, Mapping[str, Tensor]]] = {id(zeros): (0, zeros)}  # many start from the same
+        places = [[0] * slots for _ in refs]
         for k, row in enumerate(refs):
-            rows += [self._tensors(k, ref, ports) for ref in row] + [zeros] * (slots - len(row))
             for s, ref in enumerate(row):
-                trained[k, s] = float(isinstance(ref, Draft))
+                given = self._tensors(k, ref, ports)
+                places[k][s] = distinct.setdefault(id(given), (len(distinct), given))[0]
+                trained[k][s] = float(isinstance(ref, Draft))
         drafts = tuple({ref.name: s for s, ref in enumerate(row) if isinstance(ref, Draft)} for row in refs)
+        index = torch.tensor(places)
         tensors = {
-            name: torch.stack([row[name] for row in rows]).unflatten(0, (len(refs), slots)).to(self.device)
-            for name in zeros
+            name: torch.stack([given[name] for _, given in distinct.values()])[index].to(self.device) for name in zeros
         }
         if any(drafts):
             for name, _ in shell.named_parameters():
                 tensors[name].requires_grad_()
-        return Slots(shell, Stack(tensors), trained.to(self.device), drafts)
+        return Slots(shell, Stack(tensors), torch.tensor(trained, device=self.device), drafts)
 
     def _tensors(self, k: int, ref: ModuleRef, ports: tuple[Port, ...]) -> Mapping[str, Tensor]:
         """The weights that a module starts from; modules that start from one named seed are initialised once."""

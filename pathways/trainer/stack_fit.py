@@ -13,14 +13,14 @@ from pathways.modules import Draft, Init
 from pathways.task import Classes, Task
 
 from .course import Course
-from .evaluate import measure, merits_of
+from .evaluate import measure_stack, merits_of
 from .heads import closed_form
 from .stack import Slots, StackedPaths
 from .stack_chain import backward, chain_of, forward
 from .stack_losses import answers_of, losses_and_pulls, losses_of
 from .stack_optimizer import StackOptimizer
 
-EVALUATION_ROWS = 16384  # candidates x samples in one pass without gradients
+EVALUATION_ROWS = 4096  # candidates x samples in one pass without gradients: what a pass makes stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,13 +192,9 @@ class _Run:
                 continue
             merits = merits_of(self.task, outputs[place], self.validation.targets)
             if self.courses[k].stops({self.name: merits}):
-                lost.append((place, k))
-        for place, k in lost:
-            try:
-                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k))
-            except FloatingPointError as error:
-                self._fail(k, f"{error} on task {self.name!r} after {step} steps")
-                continue
+                lost.append(place)
+        for place, found in self._measured(outputs, lost, step):
+            k = self.alive[place]
             self.fitted[k].stopped, self.fitted[k].measures = step, found
             self.fitted[k].curve.append((step, self.name, found.validation))
             self._stop(k)
@@ -211,24 +207,31 @@ class _Run:
         outputs = self._outputs(self.validation)
         finite = torch.isfinite(self.losses[:step])
         broken = {k: int(finite[:, k].int().argmin()) for k in (~finite.all(0)).nonzero().flatten().tolist()}
-        improved = []
-        for place, k in enumerate(self.alive):
-            fitted = self.fitted[k]
-            if k in self.stopped:
-                continue
-            if k in broken:
-                self._fail(k, f"the loss became {float(self.losses[broken[k], k])} at step {broken[k]}")
-                continue
-            try:
-                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k))
-            except FloatingPointError as error:
-                self._fail(k, f"{error} on task {self.name!r} after {step} steps")
-                continue
-            if self._see(fitted, found, step, last):
-                improved.append(place)
+        for k in broken.keys() - self.stopped:
+            self._fail(k, f"the loss became {float(self.losses[broken[k], k])} at step {broken[k]}")
+        found = self._measured(outputs, self._places(), step)
+        improved = [place for place, one in found if self._see(self.fitted[self.alive[place]], one, step, last)]
         self._keep(improved, last)
         if not last:
             self._compact()
+
+    def _places(self) -> list[int]:
+        """Where the candidates stand that were not stopped."""
+        return [place for place, k in enumerate(self.alive) if k not in self.stopped]
+
+    def _measured(
+        self, outputs: Tensor, places: Sequence[int], step: int, *, fitness: bool = True
+    ) -> list[tuple[int, Measures]]:
+        """The measures of the candidates at these places; those whose outputs are not finite fail."""
+        if not places:
+            return []
+        counted = [self._fitness(self.alive[place]) if fitness else None for place in places]
+        measured = measure_stack(self.task, outputs[list(places)], self.validation.targets, counted)
+        for place, found in zip(places, measured, strict=True):
+            if found is None:
+                why = f"validation outputs became NaN or infinite on task {self.name!r} after {step} steps"
+                self._fail(self.alive[place], why)
+        return [(place, found) for place, found in zip(places, measured, strict=True) if found is not None]
 
     def _fail(self, k: int, why: str) -> None:
         self.fitted[k].failure = f"FloatingPointError: {why}"
@@ -243,7 +246,7 @@ class _Run:
         """Where half of the stack are stopped, go on without them; never with less than two."""
         if not 2 * len(self.stopped.intersection(self.alive)) >= len(self.alive) > 2:
             return
-        places = [place for place, k in enumerate(self.alive) if k not in self.stopped]
+        places = self._places()
         places += [place for place, k in enumerate(self.alive) if k in self.stopped][: max(0, 2 - len(places))]
         kept = torch.tensor(sorted(places), device=self.columns.device)
         self.alive = [self.alive[place] for place in kept.tolist()]
@@ -345,17 +348,12 @@ class _Run:
         """Fit the heads anew to the trained features, and measure again; a fitness counted in training stays."""
         if not self.fit_heads(self.training.head_refit, fresh=False):
             return
-        outputs = self._outputs(self.validation)
-        for place, k in enumerate(self.alive):
-            fitted = self.fitted[k]
-            if k in self.stopped or fitted.measures is None:
-                continue
-            try:
-                new = measure(self.task, outputs[place], self.validation.targets)
-            except FloatingPointError as error:
-                self._fail(k, f"{error} on task {self.name!r} after {self.training.steps} steps")
-                continue
-            fitness = fitted.measures.fitness if self.training.fitness == "training" else new.quality
+        places = [place for place in self._places() if self.fitted[self.alive[place]].measures is not None]
+        for place, new in self._measured(self._outputs(self.validation), places, self.training.steps, fitness=False):
+            fitted = self.fitted[self.alive[place]]
+            old = fitted.measures
+            assert old is not None
+            fitness = old.fitness if self.training.fitness == "training" else new.quality
             fitted.measures = replace(new, fitness=fitness)
             fitted.curve.append((self.training.steps, self.name, new.validation))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pathways.candidate import Candidate
 from pathways.modules import Draft, Init, ModuleRef, Start, Value
-from pathways.stack_plan import trained_part
+from pathways.stack_plan import trained_part, trains
 
 from .fit import Outcome, order_of
 from .samples import Samples
@@ -55,7 +55,8 @@ def train_stack(trainer: Trainer, candidates: Sequence[Candidate], slots: Sequen
     order = order_of(first, name, len(some), some.views)
     fitted = fit_stack(members, task, program, train, validation, order)[: len(candidates)]
     best = _fittest(candidates, fitted)
-    return [_stored(trainer, name, c, program, f, best) for c, f in zip(candidates, fitted, strict=True)]
+    untrained: dict[tuple[str, Start], str] = {}
+    return [_stored(trainer, name, c, program, f, best, untrained) for c, f in zip(candidates, fitted, strict=True)]
 
 
 def _read(trainer: Trainer, candidate: Candidate, name: str, split: str) -> Samples:
@@ -90,6 +91,8 @@ def _fittest(candidates: Sequence[Candidate], fitted: Sequence[Fitted]) -> dict[
     Of equals the one of the lower hash, as a tournament has it.
     """
     best: dict[tuple[str, Start], tuple[float, str]] = {}
+    if all(candidate.keep == "all" for candidate in candidates):
+        return {}
     for candidate, found in zip(candidates, fitted, strict=True):
         if found.place is not None and found.measures is not None:
             rank = (-found.measures.fitness, candidate.hash)
@@ -106,7 +109,7 @@ def _start(draft: Draft) -> tuple[str, Start]:
 
 def _stored(
     trainer: Trainer, name: str, candidate: Candidate, program: StackedPaths, fitted: Fitted,
-    best: Mapping[tuple[str, Start], str],
+    best: Mapping[tuple[str, Start], str], untrained: dict[tuple[str, Start], str],
 ) -> Outcome | str:
     if fitted.failure or fitted.measures is None:
         return fitted.failure
@@ -117,7 +120,14 @@ def _stored(
     all_of_it = candidate.keep == "all"
     kept = [name for name, draft in candidate.drafts().items()
             if all_of_it or draft.start == Init() or best[_start(draft)] == candidate.hash]
+    drafts = candidate.drafts()
+    if changes := trains(candidate.training):
+        untrained = {}
+    outcome.blobs |= {n: blob for n, d in drafts.items() if n in kept and (blob := untrained.get(_start(d)))}
     trainer.store(candidate, outcome, lambda draft: program.tensors_of(place, draft), kept)
+    if not changes:
+        # What nothing trained is what it started from: of many heads of one seed one blob is written.
+        untrained |= {_start(drafts[n]): blob for n, blob in outcome.blobs.items() if drafts[n].start != Init()}
     return outcome
 
 
