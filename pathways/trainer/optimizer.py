@@ -91,5 +91,6 @@ def load_state(optimizer: torch.optim.Optimizer, module: nn.Module, state: Mappi
             )
         parameter = parameters[name]
         same = value.shape == parameter.shape
+        value = value.to(parameter.device)
         # In the parameter's own memory layout, which fused kernels expect.
         optimizer.state[parameter][key] = torch.empty_like(parameter).copy_(value).detach() if same else value.clone()

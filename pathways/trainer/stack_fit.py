@@ -15,6 +15,7 @@ from pathways.task import Classes, Task
 
 from .course import Course
 from .evaluate import measure, merits_of
+from .graphs import Replayed
 from .heads import closed_form
 from .stack import Slots, StackedPaths
 from .stack_optimizer import StackOptimizer
@@ -88,7 +89,7 @@ class Fitted:
 
 def fit_stack(
     candidates: Sequence[Candidate], task: Task, program: StackedPaths, train: StackSplit, validation: StackSplit,
-    order: Tensor,
+    order: Tensor, graphs: bool = True,
 ) -> list[Fitted]:
     """Train candidates of one outline together, and measure each; `program` then holds the weights to keep.
 
@@ -102,13 +103,14 @@ def fit_stack(
         train: what they train on.
         validation: what they are measured on.
         order: (steps, batch), rows of the training values.
+        graphs: whether steps are captured and replayed, where the program is on a GPU.
     """
-    run = _Run(candidates, task, program, train, validation)
+    run = _Run(candidates, task, program, train, validation, order, graphs)
     run.fit_heads(run.training.head_init, fresh=True)
     every, steps = run.training.evaluate_every, run.training.steps if run.optimizer.parameters else 0
     with torch.enable_grad():
         for step in range(steps):
-            run.step(step, order[step])
+            run.advance(step)
             run.race(step + 1)
             if every and (step + 1) % every == 0 and step + 1 < steps:
                 run.measure(step + 1)
@@ -127,7 +129,7 @@ class _Run:
 
     def __init__(
         self, candidates: Sequence[Candidate], task: Task, program: StackedPaths, train: StackSplit,
-        validation: StackSplit,
+        validation: StackSplit, order: Tensor, graphs: bool,
     ) -> None:
         self.candidates, self.task, self.program = tuple(candidates), task, program
         self.train, self.validation = train, validation
@@ -148,18 +150,43 @@ class _Run:
         self.smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
         self.kept: dict[tuple[int, str], Tensor] = {}
         self.back: list[int] = []
+        self.answers = validation.targets.cpu()  # measures are taken on the processor
+        self.order = order.to(device)
+        self.at = torch.zeros(1, dtype=torch.long, device=device)  # the step, where a graph finds it
+        self.replayed = Replayed(self.step_in_place, device) if graphs and device.type == "cuda" else None
 
     # -- a step -------------------------------------------------------------------------------------------
 
-    def step(self, step: int, index: Tensor) -> None:
-        """One optimizer step of all candidates on one batch."""
+    def advance(self, step: int) -> None:
+        """The next step, as it is or as a graph."""
+        if self.replayed is None:
+            self.step(step, self.order[step])
+        else:
+            self.optimizer.prepare()
+            self.replayed()
+        self.taken += 1
+
+    def step_in_place(self) -> None:
+        """The next step, by a number that stands in a tensor and is counted up: what a graph does at every replay."""
+        self.step(self.at, self.order.index_select(0, self.at)[0])
+        self.at += 1
+
+    def step(self, step: int | Tensor, index: Tensor) -> None:
+        """One optimizer step of all candidates on one batch.
+
+        Args:
+            step: its number, or (1,) that holds it.
+            index: (batch,), rows of the training values.
+        """
         self.program.train()
         scale = self.optimizer.begin(step)
         targets = self.train.targets[index % len(self.train)]
         outputs = self.program(self.train.values(index))
         losses = losses_of(self.task, outputs, targets, self.smoothing)
         losses_now = losses.detach()
-        if len(self.alive) == len(self.fitted):
+        if isinstance(step, Tensor):
+            self.losses[step, self.columns] = losses_now
+        elif len(self.alive) == len(self.fitted):
             self.losses[step] = losses_now
         else:
             self.losses[step, self.columns] = losses_now
@@ -167,7 +194,6 @@ class _Run:
             self.seen.index_add_(0, self.columns, merits(self.task, outputs.detach(), targets).sum(1))
         (losses if scale is None else losses * scale).sum().backward()
         self.optimizer.step(step)
-        self.taken += 1
 
     # -- measuring ----------------------------------------------------------------------------------------
 
@@ -176,16 +202,16 @@ class _Run:
         """Stop the candidates whose races are lost after `step` steps."""
         if step not in self.points:
             return
-        outputs, lost = self._outputs(self.validation), []
+        outputs, lost = self._outputs(self.validation).cpu(), []
         for place, k in enumerate(self.alive):
             if k in self.stopped or step not in self.courses[k].points:
                 continue
-            merits = merits_of(self.task, outputs[place], self.validation.targets)
+            merits = merits_of(self.task, outputs[place], self.answers)
             if self.courses[k].stops({self.name: merits}):
                 lost.append((place, k))
         for place, k in lost:
             try:
-                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k))
+                found = measure(self.task, outputs[place], self.answers, self._fitness(k))
             except FloatingPointError as error:
                 self._fail(k, f"{error} on task {self.name!r} after {step} steps")
                 continue
@@ -198,8 +224,9 @@ class _Run:
     def measure(self, step: int) -> None:
         """Measure every candidate on validation data after `step` steps, and keep the weights that are best."""
         last = step >= self.training.steps
-        outputs = self._outputs(self.validation)
-        finite = torch.isfinite(self.losses[:step])
+        outputs = self._outputs(self.validation).cpu()
+        losses = self.losses[:step].cpu()
+        finite = torch.isfinite(losses)
         broken = {k: int(finite[:, k].int().argmin()) for k in (~finite.all(0)).nonzero().flatten().tolist()}
         improved = []
         for place, k in enumerate(self.alive):
@@ -207,10 +234,10 @@ class _Run:
             if k in self.stopped:
                 continue
             if k in broken:
-                self._fail(k, f"the loss became {float(self.losses[broken[k], k])} at step {broken[k]}")
+                self._fail(k, f"the loss became {float(losses[broken[k], k])} at step {broken[k]}")
                 continue
             try:
-                found = measure(self.task, outputs[place], self.validation.targets, self._fitness(k))
+                found = measure(self.task, outputs[place], self.answers, self._fitness(k))
             except FloatingPointError as error:
                 self._fail(k, f"{error} on task {self.name!r} after {step} steps")
                 continue
@@ -228,6 +255,8 @@ class _Run:
         """Train candidate `k` no further."""
         self.stopped.add(k)
         self.optimizer.stop([self.alive.index(k)])
+        if self.replayed is not None:
+            self.replayed.reset()
 
     def _compact(self) -> None:
         """Where half of the stack are stopped, go on without them; never with less than two."""
@@ -334,13 +363,13 @@ class _Run:
         """Fit the heads anew to the trained features, and measure again; a fitness counted in training stays."""
         if not self.fit_heads(self.training.head_refit, fresh=False):
             return
-        outputs = self._outputs(self.validation)
+        outputs = self._outputs(self.validation).cpu()
         for place, k in enumerate(self.alive):
             fitted = self.fitted[k]
             if k in self.stopped or fitted.measures is None:
                 continue
             try:
-                new = measure(self.task, outputs[place], self.validation.targets)
+                new = measure(self.task, outputs[place], self.answers)
             except FloatingPointError as error:
                 self._fail(k, f"{error} on task {self.name!r} after {self.training.steps} steps")
                 continue
