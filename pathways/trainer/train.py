@@ -38,7 +38,7 @@ from pathways.task import Classes, Task
 from .fit import Outcome, Work, fit, measure_all
 from .heads import fit_closed_form
 from .numerics import repeatable
-from .optimizer import load_state, make_optimizer, state_of
+from .optimizer import begin_where_state_is_lacking, load_state, make_optimizer, state_of
 from .prefix_cache import PrefixCache
 from .samples import Recent, Samples, moved, placed, prepare, size, through
 from .stack_train import TooLarge, train_stack
@@ -149,6 +149,7 @@ class Trainer:
         for name, draft in candidate.drafts().items():
             if isinstance(draft.start, Warm) and draft.start.optimizer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
+        begin_where_state_is_lacking(optimizer)
         outcome = fit(candidate, works, drafts, optimizer)
         if outcome.stopped:
             return outcome
