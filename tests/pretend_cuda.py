@@ -30,6 +30,9 @@ GPU = torch.device("cuda", 0)
 # What makes the processor wait for the GPU, which a capture cannot hold.
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "bincount", "_linalg_solve_ex")
 # Indices on the processor are copied to the GPU first.
+# Their deterministic forms sort indices and ask for the largest.
+SORTED = ("index_put", "index_put_", "_index_put_impl_", "index_add", "index_add_", "scatter_add", "scatter_add_",
+          "scatter", "scatter_", "index_copy", "index_copy_")
 INDEXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index")
 
 
@@ -132,7 +135,7 @@ class _Operations(TorchDispatchMode):
         if there and here and not moves and not (name in INDEXING and gpu.has(args[0])):
             shapes = [(tuple(t.shape), "cuda" if gpu.has(t) else "cpu") for t in tensors]
             raise MixedError(f"Expected all tensors to be on the same device, {func} found {shapes}")
-        if (there and here) or name in WAITS:
+        if (there and here) or name in WAITS or (name in SORTED and torch.are_deterministic_algorithms_enabled()):
             gpu.refuse(str(func))
         before = {t.untyped_storage()._cdata for t in tensors}
         result = gpu.capture.run(func, args, kwargs) if gpu.capture is not None else func(*args, **kwargs)

@@ -19,7 +19,7 @@ from pathways.files import write_atomically
 from pathways.modules import Stack
 from pathways.modules.stacked import affine
 
-from .graphs import WARM, Replayed
+from .graphs import WARM, Replayed, capturable
 from .numerics import numerics, repeatable
 
 SIZES = {"cpu": (8, 16, 32, 64, 128), "cuda": (64, 128, 256, 512, 1024)}  # by kind of device
@@ -67,7 +67,7 @@ def measured_rates(device: str = "cpu") -> dict[int, float]:
     sizes, gpu = SIZES[kind_of(device)], kind_of(device) == "cuda"
     # A graph's first calls are not replays, and one call is too short to be measured while the processor launches it.
     warm, calls = (WARM + 1, 50) if gpu else (1, 1)
-    with repeatable(device):
+    with repeatable(device), capturable():
         steps = {size: _step(size, device) for size in sizes}
         seconds: dict[int, list[float]] = {size: [] for size in sizes}
         for _ in range(warm):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -68,4 +69,19 @@ class Replayed:
             self._graph = graph
 
 
-__all__ = ["Replayed"]
+@contextmanager
+def capturable() -> Iterator[None]:
+    """Without torch's deterministic forms, some of which sort indices and ask the GPU for their range.
+
+    Indexed writes in this block repeat without them only where no place is written twice: a step of a stack writes one
+    loss, one count of right answers, one gradient of a score into each place.
+    """
+    forms, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(forms, warn_only=warns)
+
+
+__all__ = ["Replayed", "capturable"]

@@ -15,7 +15,7 @@ from pathways.task import Classes, Task
 
 from .course import Course
 from .evaluate import measure, merits_of
-from .graphs import Replayed
+from .graphs import Replayed, capturable
 from .heads import closed_form
 from .stack import Slots, StackedPaths
 from .stack_optimizer import StackOptimizer
@@ -108,7 +108,7 @@ def fit_stack(
     run = _Run(candidates, task, program, train, validation, order, graphs)
     run.fit_heads(run.training.head_init, fresh=True)
     every, steps = run.training.evaluate_every, run.training.steps if run.optimizer.parameters else 0
-    with torch.enable_grad():
+    with torch.enable_grad(), capturable():
         for step in range(steps):
             run.advance(step)
             run.race(step + 1)
