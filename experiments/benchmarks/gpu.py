@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from pathways.candidate import Candidate, Training
 from pathways.evolve.genotype import active_cells, random_genotype
-from pathways.modules import Draft, Image, Init, ModuleRef, ModuleSpec, Vector
+from pathways.modules import Draft, Image, Init, ModuleRef, ModuleSpec, Port, Vector
 from pathways.path import Path, Step
 from pathways.pool import Pool
 from pathways.seeds import numpy_generator, torch_generator
@@ -96,7 +96,7 @@ def paths() -> tuple[Task, list[Candidate]]:
     task = _task("vectors", 2)
     rng = numpy_generator("benchmark", "gpu", "genotypes")
     linear = ModuleSpec("linear", {"dim": UNITS, "activation": "relu"})
-    candidates = []
+    candidates: list[Candidate] = []
     for _ in range(PATHS):
         cells = active_cells(random_genotype((CELLS,) * LAYERS, ACTIVE, rng))
         layers = [
@@ -134,12 +134,12 @@ def _task(name: str, classes: int) -> Task:
     """Noisy samples around one centre a class: vectors, or images of one channel."""
     generator = torch_generator("benchmark", "gpu", name)
     centres = torch.rand(classes, SIDE * SIDE, generator=generator)
-    port = Image(1, SIDE, SIDE) if name == "images" else Vector(SIDE * SIDE)
+    port: Port = Image(1, SIDE, SIDE) if name == "images" else Vector(SIDE * SIDE)
 
     def split(n: int) -> Split:
         targets = torch.arange(n) % classes
         x = centres[targets] + 0.3 * torch.randn(n, SIDE * SIDE, generator=generator)
-        return Split({"x": x.reshape(n, *port.shape)}, targets)
+        return Split({"x": x.reshape(n, 1, SIDE, SIDE) if isinstance(port, Image) else x}, targets)
 
     splits = {"train": split(1000), "validation": split(200), "test": split(50)}
     return Task(f"gpu-{name}", {"x": port}, Classes(classes), splits)

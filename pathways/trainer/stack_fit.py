@@ -102,7 +102,7 @@ def fit_stack(
         program: their paths.
         train: what they train on.
         validation: what they are measured on.
-        order: (steps, batch), rows of the training values.
+        order: (steps, batch), rows of the training values; where the program is.
         graphs: whether steps are captured and replayed, where the program is on a GPU.
     """
     run = _Run(candidates, task, program, train, validation, order, graphs)
@@ -132,7 +132,7 @@ class _Run:
         validation: StackSplit, order: Tensor, graphs: bool,
     ) -> None:
         self.candidates, self.task, self.program = tuple(candidates), task, program
-        self.train, self.validation = train, validation
+        self.train, self.validation, self.order = train, validation, order
         self.training = candidates[0].training
         self.name = next(iter(candidates[0].paths))
         self.optimizer = StackOptimizer(program.layers(), [c.training for c in candidates])
@@ -151,7 +151,6 @@ class _Run:
         self.kept: dict[tuple[int, str], Tensor] = {}
         self.back: list[int] = []
         self.answers = validation.targets.cpu()  # measures are taken on the processor
-        self.order = order.to(device)
         self.at = torch.zeros(1, dtype=torch.long, device=device)  # the step, where a graph finds it
         self.replayed = Replayed(self.step_in_place, device) if graphs and device.type == "cuda" else None
 
@@ -162,7 +161,6 @@ class _Run:
         if self.replayed is None:
             self.step(step, self.order[step])
         else:
-            self.optimizer.prepare()
             self.replayed()
         self.taken += 1
 
@@ -172,21 +170,14 @@ class _Run:
         self.at += 1
 
     def step(self, step: int | Tensor, index: Tensor) -> None:
-        """One optimizer step of all candidates on one batch.
-
-        Args:
-            step: its number, or (1,) that holds it.
-            index: (batch,), rows of the training values.
-        """
+        """One optimizer step of all candidates on the training rows `index`; `step` is its number, or (1,) holds it."""
         self.program.train()
         scale = self.optimizer.begin(step)
         targets = self.train.targets[index % len(self.train)]
         outputs = self.program(self.train.values(index))
         losses = losses_of(self.task, outputs, targets, self.smoothing)
         losses_now = losses.detach()
-        if isinstance(step, Tensor):
-            self.losses[step, self.columns] = losses_now
-        elif len(self.alive) == len(self.fitted):
+        if len(self.alive) == len(self.fitted) and isinstance(step, int):
             self.losses[step] = losses_now
         else:
             self.losses[step, self.columns] = losses_now

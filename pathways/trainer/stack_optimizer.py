@@ -87,8 +87,8 @@ class StackOptimizer:
 
     # -- a step -------------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """Tell the layers their rates, where these changed: what a step does for all that follow."""
+    def _prepare(self) -> None:
+        """Tell the layers their rates, where these changed; steps that are captured come after one that did."""
         if not self._stale:
             return
         for layer in {id(p.layer): p.layer for p in self.parameters}.values() if self.fused else ():
@@ -105,7 +105,7 @@ class StackOptimizer:
         """
         for parameter in self.parameters:
             parameter.tensor.grad = None
-        self.prepare()
+        self._prepare()
         return _row(self._rates, step) if self.fused else None
 
     def step(self, step: int | Tensor) -> None:

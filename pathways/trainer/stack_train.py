@@ -52,7 +52,7 @@ def train_stack(trainer: Trainer, candidates: Sequence[Candidate], slots: Sequen
     shared = [bound.which is None for bound in train.bounds]
     program = StackedPaths(paths, trainings, weights, shared, slots, trainer.families, trainer.device)
     some = samples["train"][0]
-    order = order_of(first, name, len(some), some.views)
+    order = order_of(first, name, len(some), some.views).to(trainer.device)
     fitted = fit_stack(members, task, program, train, validation, order, trainer.graphs)[: len(candidates)]
     best = _fittest(candidates, fitted)
     return [_stored(trainer, name, c, program, f, best) for c, f in zip(candidates, fitted, strict=True)]
