@@ -15,6 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any, cast
 
 from pathways.cores import crowded, load, one_thread_each, usable_cores
+from pathways.devices import device_here, of_worker
 from pathways.engine import CACHE_BYTES, Answer, Dispatch
 from pathways.errors import EngineError, PathwaysError
 from pathways.in_process import InProcess
@@ -38,6 +39,12 @@ class Local:
         retries: how often a dispatch whose worker died is sent again.
         oversubscribe: start all of them, however few cores there are.
         cache_bytes: the most activations of frozen prefixes that the run keeps on disk, for all workers; 0 keeps none.
+        device: what to compute on: `cpu`, `cuda`, `cuda:N`, or `auto`. With `cuda` and several GPUs, worker i computes
+            on `cuda:{i % count}`; more workers than GPUs share them.
+
+    Raises:
+        EngineError: `workers` is not a whole number of at least 0.
+        ConfigError: the device is not here.
 
     Example:
         >>> from pathways import evolve
@@ -47,7 +54,8 @@ class Local:
     """
 
     def __init__(
-        self, workers: int = 0, retries: int = 2, *, oversubscribe: bool = False, cache_bytes: int = CACHE_BYTES
+        self, workers: int = 0, retries: int = 2, *, oversubscribe: bool = False, cache_bytes: int = CACHE_BYTES,
+        device: str = "cpu",
     ) -> None:
         if not isinstance(workers, int) or workers < 0:
             raise EngineError(
@@ -63,7 +71,8 @@ class Local:
         self._pool: FilePath | None = None
         self._families: Families = BUILT_IN
         self.cache_bytes = cache_bytes
-        self._here = InProcess(cache_bytes)
+        self.device = device_here(device)
+        self._here = InProcess(cache_bytes, self.device)
         self._workers: list[_Worker] = []
         self._tries: dict[int, int] = {}
 
@@ -90,7 +99,7 @@ class Local:
         else:
             _importable(families)
             self._warn()
-            self._workers = [_Worker(pool, families, self.cache_bytes) for _ in range(self._count)]
+            self._workers = [self._worker(i) for i in range(self._count)]
 
     def provide(self, task: Task) -> None:
         """Make a task's training and validation data known; a worker gets it when it first needs it."""
@@ -222,13 +231,19 @@ class Local:
 
     def _replace(self, index: int) -> None:
         self._workers[index].stop()
-        self._workers[index] = _Worker(cast(FilePath, self._pool), self._families, self.cache_bytes)
+        self._workers[index] = self._worker(index)
+
+    def _worker(self, index: int) -> _Worker:
+        device = of_worker(self.device, index)
+        return _Worker(cast(FilePath, self._pool), self._families, self.cache_bytes, device, numerics(self.device))
 
 
 class _Worker:
     """One worker process, the connection to it, and what it is working on."""
 
-    def __init__(self, pool: FilePath, families: Families, cache_bytes: int) -> None:
+    def __init__(
+        self, pool: FilePath, families: Families, cache_bytes: int, device: str, expected: dict[str, Any]
+    ) -> None:
         ours, theirs = Pipe()
         with theirs:
             self.process = subprocess.Popen(
@@ -240,7 +255,7 @@ class _Worker:
         self.dispatch: Dispatch | None = None
         self.known: set[str] = set()
         self._greeting: tuple[Any, ...] | None = (
-            str(pool), sys.path, _importable(families), numerics(), cache_bytes,
+            str(pool), sys.path, _importable(families), expected, cache_bytes, device,
         )
 
     def send(self, dispatch: Dispatch, tasks: dict[str, Task]) -> None:

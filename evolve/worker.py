@@ -58,15 +58,16 @@ def serve(connection: Connection[Any, Any]) -> None:
 
 
 def _open(pool: str, path: list[str], families: list[tuple[str, str]], expected: dict[str, Any],
-          cache_bytes: int) -> Trainer:
+          cache_bytes: int, device: str) -> Trainer:
     sys.path[:] = path
-    found = numerics()
+    found = numerics(device)
     if found != expected:
         raise EngineError(
-            f"a worker must compute as the run does ({expected}), found {found}: install the same torch everywhere."
+            f"a worker must compute as the run does ({expected}), found {found}: install the same torch everywhere, "
+            f"and train on GPUs of one kind."
         )
     known = Families([_imported(*family) for family in families])
-    return Trainer(Pool(FilePath(pool)), known, prefixes=prefixes_of(FilePath(pool), cache_bytes))
+    return Trainer(Pool(FilePath(pool)), known, prefixes=prefixes_of(FilePath(pool), cache_bytes), device=device)
 
 
 def _imported(module: str, name: str) -> Any:

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 def _how(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--engine", metavar="KIND", help="where trainers run: local")
     sub.add_argument("--workers", type=int, metavar="N", help="processes that train; 0 trains in this one")
-    sub.add_argument("--device", default="cpu", metavar="D", help="what trainers compute on: cpu")
+    sub.add_argument("--device", metavar="D", help="what trainers compute on: cpu, cuda, cuda:N, or auto")
     sub.add_argument("--data", type=Path, metavar="DIR", help="the folder of external data sets; else PATHWAYS_DATA")
     sub.add_argument("--quiet", action="store_true", help="no progress line")
     as_json(sub)
@@ -81,19 +81,18 @@ def _engine(config: Any, options: argparse.Namespace) -> Any:
     """The configuration with the engine that the command line asks for."""
     from dataclasses import replace
 
+    from pathways.devices import device_here
     from pathways.errors import ConfigError
 
-    if options.device != "cpu":
-        raise ConfigError(
-            f"`--device` must be 'cpu', found {options.device!r}: no trainer here computes on anything else."
-        )
-    changes = {
-        key: value for key, value in (("kind", options.engine), ("workers", options.workers)) if value is not None
-    }
+    asked = (("kind", options.engine), ("workers", options.workers), ("device", options.device))
+    changes = {key: value for key, value in asked if value is not None}
     try:
-        return replace(config, engine=replace(config.engine, **changes))
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+        config = replace(config, engine=replace(config.engine, **changes))
+        device_here(config.engine.device)  # refused now, before anything is written
+    except (ConfigError, ValueError) as error:
+        where = "`--device`" if options.device else "`engine.device`"
+        raise ConfigError(str(error).replace("`device`", where)) from None
+    return config
 
 
 def _plan(config: Any, groups: Any, out: Path, json: bool) -> int:

@@ -24,7 +24,9 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from pathways.candidate import Training
+from pathways.devices import checked_device
 from pathways.engine import CACHE_BYTES
+from pathways.errors import ConfigError
 from pathways.modules import ModuleSpec
 
 from .overrides import with_overrides
@@ -83,6 +85,8 @@ class EngineConfig:
         stack: the most candidates that train as one program, 1 turns that off; `auto` takes what was fastest when
             this machine was calibrated.
         cache_bytes: the most activations of frozen prefixes to keep in the run's `cache/`; 0 keeps none.
+        device: what trainers compute on: `cpu`, `cuda` (any, workers in turn), `cuda:N`, or `auto`, which the run
+            resolves when it begins; part of its identity, but for the number.
     """
 
     kind: str = "local"
@@ -90,8 +94,13 @@ class EngineConfig:
     dispatch: int = 1
     stack: int | str = "auto"
     cache_bytes: int = CACHE_BYTES
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
+        try:
+            checked_device(self.device)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         resolve_name(ENGINES, self.kind, "`kind`")
         for name, low in (("workers", 0), ("dispatch", 1), ("cache_bytes", 0)):
             if getattr(self, name) < low:

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from pathways import data
+from pathways.devices import device_here, kind_of
 from pathways.errors import ConfigError, DataError, PathwaysError
 from pathways.modules import Draft, Families, Init
 from pathways.path import Path, Step
@@ -124,8 +125,11 @@ def existing(out: FilePath, config: Config, families: Iterable[Any]) -> System |
         return None
     there = resolved(config_from(stored_config(out), str(out / "config.yaml")))
     here = resolved(config)
-    if here["engine"]["stack"] == "auto":  # was resolved when the run began
-        here["engine"]["stack"] = there["engine"]["stack"]
+    for key in ("stack", "device"):
+        if here["engine"][key] == "auto":  # was resolved when the run began
+            here["engine"][key] = there["engine"][key]
+    if kind_of(here["engine"]["device"]) == kind_of(there["engine"]["device"]):  # whichever GPU it is
+        here["engine"]["device"] = there["engine"]["device"]
     for key, (before, now) in differences(there, here).items():
         if key not in _FREE:
             raise ConfigError(
@@ -164,7 +168,9 @@ def differences(a: Any, b: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
 
 def make_system(out: FilePath, config: Config, tasks: Sequence[Task], families: Sequence[Any]) -> System:
     """A new system for a configuration, which it keeps as `config.yaml`, resolved."""
-    config = replace(config, engine=replace(config.engine, stack=stack_size(config.engine.stack)))
+    device = device_here(config.engine.device)
+    stack = stack_size(config.engine.stack, device)
+    config = replace(config, engine=replace(config.engine, stack=stack, device=device))
     system = System.create(
         out,
         seed=config.seed,
@@ -173,6 +179,7 @@ def make_system(out: FilePath, config: Config, tasks: Sequence[Task], families: 
         families=families,
         dispatch=config.engine.dispatch,
         stack=config.engine.stack,
+        device=device,
         config=resolved(config),
     )
     # The same data, but words that look like numbers are quoted, so that it reads back equal.
@@ -197,7 +204,8 @@ def carry_out(system: System, config: Config, groups: Sequence[Sequence[Task]], 
     tasks = in_order(groups)
     system.attach(task for task in tasks if task.name in system.records)
     made = resolve(ENGINES, config.engine.kind, "`engine.kind`")
-    with made(workers=config.engine.workers, cache_bytes=config.engine.cache_bytes) as engine:
+    device = system.device if config.engine.device == "auto" else config.engine.device
+    with made(workers=config.engine.workers, cache_bytes=config.engine.cache_bytes, device=device) as engine:
         for group in groups:
             if not all(task.name in system.records for task in group):
                 system.learn(list(group), config.strategy.strategy, engine, progress=progress)

@@ -14,6 +14,7 @@ from pathways.modules import Families, content_hash
 
 from . import manifest
 from .candidate import Training
+from .devices import device_here
 from .errors import ConfigError, PathwaysError
 from .files import write_atomically
 from .manifest import SystemRecord
@@ -32,6 +33,7 @@ def create_system(
     dispatch: int,
     stack: int | str,
     config: Mapping[str, Any],
+    device: str = "cpu",
 ) -> None:
     """Write a new run directory: root blobs, `config.yaml`, at last `system.json`, which makes it one."""
     if manifest.system_file(directory).exists():
@@ -42,7 +44,8 @@ def create_system(
         raise ConfigError(f"`seed` must be a whole number of at least 0, found {seed!r}.")
     if type(dispatch) is not int or dispatch < 1:
         raise ConfigError(f"`dispatch` must be a whole number of at least 1, found {dispatch!r}.")
-    stack = stack_size(stack)
+    device = device_here(device)
+    stack = stack_size(stack, device)
     headless = install_root(root, Pool(directory / "pool")) if isinstance(root, str) else root
     if headless is not None:
         headless.ports(families)
@@ -50,7 +53,7 @@ def create_system(
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
     run = content_hash([resolved, headless.to_json() if headless else None])
     record = SystemRecord(
-        run=run, seed=seed, numerics=numerics(dispatch=dispatch, stack=stack), root=headless, training=training
+        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training
     )
     manifest.write_system(directory, record)
 

@@ -41,7 +41,10 @@ class Answer:
 
 
 class Engine(Protocol):
-    """Where trainers run. Nothing above knows whether that is this process, local processes or a cluster."""
+    """Where trainers run. Nothing above knows whether that is this process, local processes or a cluster.
+
+    One that computes on something else than the processor says so by an attribute `device` (see `device_of`).
+    """
 
     @property
     def workers(self) -> int:
@@ -71,3 +74,8 @@ class Engine(Protocol):
     def close(self) -> None:
         """Stop the workers and wait until they are gone."""
         ...
+
+
+def device_of(engine: Engine) -> str:
+    """What an engine's trainers compute on: its attribute `device`, or `cpu` where it has none."""
+    return str(getattr(engine, "device", "cpu"))

@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 
 from pathways.modules import BUILT_IN, Families
 
+from .devices import device_here
 from .engine import CACHE_BYTES, Answer, Dispatch
 from .errors import EngineError
 from .pool import Pool
@@ -20,19 +21,25 @@ class InProcess:
 
     Args:
         cache_bytes: the most activations of frozen prefixes that the run keeps on disk; 0 keeps none.
+        device: what to compute on: `cpu`, `cuda`, `cuda:N`, or `auto`.
+
+    Raises:
+        ConfigError: the device is not here.
     """
 
     workers = 1
 
-    def __init__(self, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, cache_bytes: int = CACHE_BYTES, device: str = "cpu") -> None:
         self.cache_bytes = cache_bytes
+        self.device = device_here(device)
         self._queue: deque[Dispatch] = deque()
         self._trainer: Trainer | None = None
 
     def open(self, pool: FilePath, families: Families = BUILT_IN) -> None:
         """Make ready to train against the pool in that directory; opening the same pool again does nothing."""
         if self._trainer is None or self._trainer.pool.directory != pool or self._trainer.families is not families:
-            self._trainer = Trainer(Pool(pool), families, prefixes=prefixes_of(pool, self.cache_bytes))
+            prefixes = prefixes_of(pool, self.cache_bytes)
+            self._trainer = Trainer(Pool(pool), families, prefixes=prefixes, device=self.device)
         self._queue.clear()
 
     def provide(self, task: Task) -> None:

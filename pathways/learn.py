@@ -11,6 +11,7 @@ from pathways.modules import BUILT_IN, Families
 
 from . import stack_plan
 from .candidate import Candidate, Result
+from .devices import kind_of
 from .engine import Dispatch, Engine
 from .errors import PathwaysError
 from .progress import Event, Progress
@@ -70,6 +71,7 @@ class Bench:
         dispatch: candidates sent and committed together that do not stack.
         stack: the most candidates of a stack; 1 trains all one by one.
         families: the families that specs may name.
+        device: what the engine's trainers compute on: families say on which kind of device stacking pays.
         alive: called before each round, to renew leases.
         progress: called with an `Event` after each result.
     """
@@ -80,6 +82,7 @@ class Bench:
     dispatch: int = 1
     stack: int = 1
     families: Families = BUILT_IN
+    device: str = "cpu"
     alive: Callable[[], None] = lambda: None
     progress: Progress = lambda event: None
 
@@ -142,7 +145,7 @@ def _dispatches(
 
     Beside each dispatch stands why its candidates train alone, by hash.
     """
-    plan = stack_plan.plan(candidates, bench.stack, bench.families)
+    plan = stack_plan.plan(candidates, bench.stack, bench.families, kind_of(bench.device))
     for group in plan.stacks:
         if missing := tuple(candidate for candidate in group.candidates if candidate.hash not in known):
             yield Dispatch(next(_numbers), missing, True, group.slots), {}

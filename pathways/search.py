@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .engine import Engine
+from .engine import Engine, device_of
 from .errors import DataError, LedgerError
 from .in_process import InProcess
 from .learn import Bench, Work, run_searches
@@ -33,13 +33,13 @@ def search(
         LedgerError: the run was made with other numerics, or another process has taken over one of `leases`.
         PathwaysError: no candidate of a search could be trained.
     """
-    differ = system.numerics_differ()
+    engine = engine or InProcess(device=system.device)
+    differ = system.numerics_differ(device_of(engine))
     if differ:
         raise LedgerError(
             f"run {system.directory} was made with other numerics ({differ}): results would not be those of one run; "
             f"continue on the same installation, or make a new run."
         )
-    engine = engine or InProcess()
     engine.open(system.pool.directory, system.families)
     works: list[Work] = []
     groups_of: dict[int, Sequence[Task]] = {}
@@ -55,7 +55,7 @@ def search(
             system.ledger.renew(name, system.owner, SECONDS)
 
     bench = Bench(
-        system.ledger, system.pool, engine, system.dispatch, system.stack, system.families, alive,
+        system.ledger, system.pool, engine, system.dispatch, system.stack, system.families, device_of(engine), alive,
         progress or (lambda event: None),
     )
     for work, winner in run_searches(works, bench):

@@ -23,7 +23,7 @@ from .records import fingerprint_of
 from .shelf import Records, Shelf
 from .strategy import Champion, Strategy, Winner
 from .task import Task
-from .trainer.numerics import numerics
+from .trainer.numerics import numerics, on_host
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -84,6 +84,7 @@ class System:
         families: Iterable[type[Module] | type[Delta]] = (),
         dispatch: int = 1,
         stack: int | str = "auto",
+        device: str = "cpu",
         config: Mapping[str, Any] | None = None,
     ) -> System:
         """Make a new run directory.
@@ -99,16 +100,20 @@ class System:
                 results never depend on the number of workers.
             stack: the most candidates that train as one program; 1 trains each by itself, `auto` takes the size that
                 was fastest when this machine was calibrated. Results with and without stacks agree to rounding.
+            device: what the run's trainers compute on: `cpu`, `cuda` or `cuda:N`, or `auto`, which is resolved now.
+                Engines that learn must compute on the same kind; without one, `learn` trains there.
             config: kept as `config.yaml`.
 
         Raises:
-            PathwaysError: the directory holds a system already.
+            PathwaysError: the directory holds a system already, or the device is not here.
         """
         from .create import create_system
 
         directory = FilePath(directory)
         known = Families(families)
-        create_system(directory, seed, root, training or Training(), known, dispatch, stack, dict(config or {}))
+        create_system(
+            directory, seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device
+        )
         return cls.open(directory, families=families)
 
     @classmethod
@@ -191,6 +196,11 @@ class System:
         return int(self.record.numerics["stack"]["size"])
 
     @property
+    def device(self) -> str:
+        """What the run's trainers compute on, `cpu` or `cuda`, as its numerics say."""
+        return str(self.record.numerics.get("device", "cpu"))
+
+    @property
     def briefs(self) -> Mapping[str, Brief]:
         """By task name, in the order learned: what is known of each task without reading its path."""
         return self.shelf.briefs
@@ -240,9 +250,15 @@ class System:
         """The blobs that must be kept: those of champions, of the root, and what controls carry from task to task."""
         return upkeep.reachable(self)
 
-    def numerics_differ(self) -> str:
-        """What differs between the numerics here and those of the run, as a phrase; empty where nothing does."""
-        here, run = numerics(dispatch=self.dispatch, stack=self.stack), self.record.numerics
+    def numerics_differ(self, device: str | None = None) -> str:
+        """What differs between the numerics here and those of the run, as a phrase; empty where nothing does.
+
+        Args:
+            device: what trainers compute on here. Without it, only what processors compute is compared: probes are
+                made, and `verify` and `predict` work, on the processor, whatever trains.
+        """
+        here = numerics(device=device or "cpu", dispatch=self.dispatch, stack=self.stack)
+        run = self.record.numerics if device else on_host(self.record.numerics)
         return ", ".join(f"{key} is {here.get(key)} and was {run.get(key)}" for key in run if here.get(key) != run[key])
 
     # -- learning -----------------------------------------------------------------------------------------

@@ -17,5 +17,6 @@ BENCHMARKS: Mapping[str, str] = {
     "show": "pathways.experiments.benchmarks.fresh:show_time",
     "predict-latency": "pathways.experiments.benchmarks.latency:predict_latency",
     "export-latency": "pathways.experiments.benchmarks.latency:export_latency",
+    "gpu-population": "pathways.experiments.benchmarks.gpu:rows",
     "growth": "pathways.experiments.benchmarks.growth:rows",
 }

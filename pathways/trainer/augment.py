@@ -45,10 +45,11 @@ def change(images: Tensor, augment: Augment, generator: torch.Generator) -> Tens
             torch.stack([cos * zoom_x, (cos * tan - sin) * zoom_y * (height / width), shift_x], 1),
             torch.stack([sin * zoom_x * (width / height), (sin * tan + cos) * zoom_y, shift_y], 1),
         ]
-        grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+        theta = torch.stack(rows, 1).to(images.device)
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     if augment.noise:
         low, high = images.amin(), images.amax()
-        draw = torch.rand(images.shape, generator=generator)
+        draw = torch.rand(images.shape, generator=generator).to(images.device)
         images = torch.where(draw < augment.noise / 2, low, torch.where(draw < augment.noise, high, images))
     return images

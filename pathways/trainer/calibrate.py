@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path as FilePath
@@ -12,19 +13,21 @@ from statistics import median
 
 import torch
 
+from pathways.devices import kind_of
 from pathways.errors import ConfigError
 from pathways.files import write_atomically
 from pathways.modules import Stack
 from pathways.modules.stacked import affine
 
-from .numerics import numerics, one_thread
+from .graphs import WARM, Replayed, capturable
+from .numerics import numerics, repeatable
 
-SIZES = (8, 16, 32, 64, 128)
+SIZES = {"cpu": (8, 16, 32, 64, 128), "cuda": (64, 128, 256, 512, 1024)}  # by kind of device
 LARGEST = 4096  # candidates of one stack: beyond, memory is the limit of any machine
 
 
-def stack_size(wanted: int | str) -> int:
-    """The most candidates of a stack: as wanted, or for `auto` what was fastest on this machine.
+def stack_size(wanted: int | str, device: str = "cpu") -> int:
+    """The most candidates of a stack: as wanted, or for `auto` what was fastest on this machine and device.
 
     The first `auto` on a machine measures, in less than a second, and keeps the figure in the user's cache folder
     (`$XDG_CACHE_HOME/pathways`); a run keeps its own in `system.json`. Results do not depend on it.
@@ -33,51 +36,70 @@ def stack_size(wanted: int | str) -> int:
         ConfigError: neither a whole number of at least 1 nor `auto`.
     """
     if wanted == "auto":
-        return _calibrated()
+        return _calibrated(device)
     if type(wanted) is not int or not 1 <= wanted <= LARGEST:
         raise ConfigError(f"`stack` must be `auto` or a whole number from 1 to {LARGEST}, found {wanted!r}.")
     return wanted
 
 
 @cache
-def _calibrated() -> int:
-    key = " ".join(str(value) for value in numerics().values() if not isinstance(value, dict))
+def _calibrated(device: str) -> int:
+    key = " ".join(str(value) for value in numerics(device).values() if not isinstance(value, dict))
+    sizes = SIZES[kind_of(device)]
     file = FilePath(os.environ.get("XDG_CACHE_HOME") or FilePath.home() / ".cache") / "pathways" / "stack.json"
     try:
         known = json.loads(file.read_text())
-        if known[key] in SIZES:
+        if known[key] in sizes:
             return int(known[key])
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
-    rates = measured_rates()
+    rates = measured_rates(device)
     # The smallest that is within a few per cent of the best: others of a generation go to other workers.
-    best = next(size for size in SIZES if rates[size] >= 0.95 * max(rates.values()))
+    best = next(size for size in sizes if rates[size] >= 0.95 * max(rates.values()))
     known = {**known, key: best} if isinstance(known, dict) else {key: best}
     with suppress(OSError):  # a home that cannot be written to: measured again next time
         write_atomically(file, json.dumps(known).encode(), durable=False)
     return best
 
 
-def measured_rates() -> dict[int, float]:
+def measured_rates(device: str = "cpu") -> dict[int, float]:
     """Path-steps a second of small stacks (784 to 3 x 20 to 3 x 20 units, 16 samples) by their size."""
-    with one_thread():
-        stacks = {size: _stacks(size) for size in SIZES}
-        x = torch.rand(1, 16, 784, generator=torch.Generator().manual_seed(0))
-        seconds: dict[int, list[float]] = {size: [] for size in SIZES}
-        for _ in range(6):  # in turns, so that what else the machine does hits all alike; the first warms up
-            for size, (first, second) in stacks.items():
+    sizes, gpu = SIZES[kind_of(device)], kind_of(device) == "cuda"
+    # A graph's first calls are not replays, and one call is too short to be measured while the processor launches it.
+    warm, calls = (WARM + 1, 50) if gpu else (1, 1)
+    with repeatable(device), capturable():
+        steps = {size: _step(size, device) for size in sizes}
+        seconds: dict[int, list[float]] = {size: [] for size in sizes}
+        for _ in range(warm):
+            for step in steps.values():
+                step()
+        for _ in range(5):  # in turns, so that what else the machine does hits all alike
+            for size, step in steps.items():
+                if gpu:
+                    torch.cuda.synchronize()
                 begun = time.perf_counter()
-                h = affine(first, "linear", x, "relu").sum(1)
-                affine(second, "linear", h, "relu").sum().backward()
-                seconds[size].append((time.perf_counter() - begun) / size)
-        return {size: 1 / median(times[1:]) for size, times in seconds.items()}
+                for _ in range(calls):
+                    step()
+                if gpu:
+                    torch.cuda.synchronize()
+                seconds[size].append((time.perf_counter() - begun) / (size * calls))
+        return {size: 1 / median(times) for size, times in seconds.items()}
 
 
-def _stacks(size: int) -> tuple[Stack, Stack]:
+def _step(size: int, device: str) -> Callable[[], None]:
+    """A step of a stack of that size, as trainers run it on that device."""
     first, second = (
-        {"linear.weight": torch.zeros(size, 3, 20, d), "linear.bias": torch.zeros(size, 3, 20)} for d in (784, 20)
-    )
-    return Stack(first, 1.0), Stack(second, 1.0)
+        Stack({"linear.weight": torch.zeros(size, 3, 20, d, device=device),
+               "linear.bias": torch.zeros(size, 3, 20, device=device)}, 1.0)
+        for d in (784, 20)
+    )  # fmt: skip
+    x = torch.rand(1, 16, 784, generator=torch.Generator().manual_seed(0)).to(device)
+
+    def step() -> None:
+        h = affine(first, "linear", x, "relu").sum(1)
+        affine(second, "linear", h, "relu").sum().backward()
+
+    return Replayed(step, torch.device(device)) if kind_of(device) == "cuda" else step
 
 
 __all__ = ["measured_rates", "stack_size"]

@@ -43,7 +43,7 @@ def merits_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def measure(task: Task, outputs: Tensor, targets: Tensor, fitness: float | None = None) -> Measures:
-    """The raw measures of outputs against targets.
+    """The raw measures of outputs against targets, taken on the processor.
 
     Args:
         task: says the metric.
@@ -54,6 +54,7 @@ def measure(task: Task, outputs: Tensor, targets: Tensor, fitness: float | None 
     Raises:
         FloatingPointError: outputs or the metric are not finite.
     """
+    outputs, targets = outputs.cpu(), targets.cpu()  # metrics may be functions of a user's own
     n = len(targets)
     value = task.measured_by.compute(outputs[:n], targets)
     every = targets.repeat(len(outputs) // n, *[1] * (targets.ndim - 1))

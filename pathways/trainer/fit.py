@@ -69,7 +69,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
         FloatingPointError: the loss became NaN or infinite; the message names the step.
     """
     training, outcome, best = candidate.training, Outcome(), _Best(candidate, drafts, optimizer)
-    orders = [batch_order(candidate, work) for work in works]
+    orders = [batch_order(candidate, work).to(work.train.targets.device) for work in works]
     turns = task_order(candidate, works)
     noise = torch_generator("noise", candidate.run, candidate.unraced, candidate.repeat)
     changes = torch_generator("changes", candidate.run, *sorted(candidate.paths), candidate.order)
@@ -180,7 +180,7 @@ class _Fitness:
 
     def __init__(self, works: Sequence[Work]) -> None:
         self.works = works
-        self.total = [torch.zeros(()) for _ in works]
+        self.total = [torch.zeros((), device=work.train.targets.device) for work in works]
         self.seen = [0] * len(works)
 
     def see(self, i: int, outputs: Tensor, targets: Tensor) -> None:

@@ -82,6 +82,17 @@ def state_of(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, T
     }
 
 
+def begin_where_state_is_lacking(optimizer: torch.optim.Optimizer) -> None:
+    """Give parameters without momentum one of zero where others were given theirs: fused kernels want all or none.
+
+    The first step is the same: from zero, momentum becomes the gradient.
+    """
+    if isinstance(optimizer, torch.optim.SGD) and any("momentum_buffer" in s for s in optimizer.state.values()):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+
+
 def load_state(optimizer: torch.optim.Optimizer, module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Put back what `state_of` took.
 
@@ -99,5 +110,6 @@ def load_state(optimizer: torch.optim.Optimizer, module: nn.Module, state: Mappi
             )
         parameter = parameters[name]
         same = value.shape == parameter.shape
+        value = value.to(parameter.device)
         # In the parameter's own memory layout, which fused kernels expect.
         optimizer.state[parameter][key] = torch.empty_like(parameter).copy_(value).detach() if same else value.clone()

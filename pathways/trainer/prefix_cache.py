@@ -66,7 +66,7 @@ class PrefixCache:
     def put(self, key: str, value: Value) -> None:
         """Keep a value, unless it is too large or the disk is full; older ones make room."""
         tensors = {"value": value.value, "mask": value.mask} if isinstance(value, Masked) else {"value": value}
-        tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         if size > self.limit // 2:
             return

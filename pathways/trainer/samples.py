@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -66,6 +66,19 @@ def prepare(task: Task, split: str, augment: Augment | None = None) -> Samples:
                 values[name] = torch.cat([value] * views)
     key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
     return Samples(values, data.targets, views, key)
+
+
+def placed(value: Value, device: str) -> Value:
+    """The value on that device; itself where it is there."""
+    if isinstance(value, Masked):
+        return Masked(value.value.to(device), value.mask.to(device))
+    return value.to(device)
+
+
+def moved(samples: Samples, device: str) -> Samples:
+    """The samples on that device."""
+    values = {name: placed(value, device) for name, value in samples.values.items()}
+    return replace(samples, values=values, targets=samples.targets.to(device))
 
 
 def check_images(task: Task) -> None:

@@ -14,6 +14,7 @@ from pathways.task import Classes, Task
 
 from .course import Course
 from .evaluate import measure_stack, merits_of
+from .graphs import Replayed, capturable
 from .heads import closed_form
 from .stack import Slots, StackedPaths
 from .stack_chain import backward, chain_of, forward
@@ -89,7 +90,7 @@ class Fitted:
 
 def fit_stack(
     candidates: Sequence[Candidate], task: Task, program: StackedPaths, train: StackSplit, validation: StackSplit,
-    order: Tensor,
+    order: Tensor, graphs: bool = True,
 ) -> list[Fitted]:
     """Train candidates of one outline together, and measure each; `program` then holds the weights to keep.
 
@@ -102,15 +103,15 @@ def fit_stack(
         program: their paths.
         train: what they train on.
         validation: what they are measured on.
-        order: (steps, batch), rows of the training values.
+        order: (steps, batch), rows of the training values; where the program is.
+        graphs: whether steps are captured and replayed, where the program is on a GPU.
     """
-    run = _Run(candidates, task, program, train, validation)
+    run = _Run(candidates, task, program, train, validation, order, graphs)
     run.fit_heads(run.training.head_init, fresh=True)
     every, steps = run.training.evaluate_every, run.training.steps if run.optimizer.parameters else 0
-    targets = train.targets[order[:steps] % len(train)]
-    with torch.enable_grad():
+    with torch.enable_grad(), capturable():
         for step in range(steps):
-            run.step(step, order[step], targets[step])
+            run.advance(step)
             run.race(step + 1)
             if every and (step + 1) % every == 0 and step + 1 < steps:
                 run.measure(step + 1)
@@ -129,10 +130,11 @@ class _Run:
 
     def __init__(
         self, candidates: Sequence[Candidate], task: Task, program: StackedPaths, train: StackSplit,
-        validation: StackSplit,
+        validation: StackSplit, order: Tensor, graphs: bool,
     ) -> None:
         self.candidates, self.task, self.program = tuple(candidates), task, program
-        self.train, self.validation = train, validation
+        self.train, self.validation, self.order = train, validation, order
+        self.targets = train.targets[order % len(train)]  # of every step
         self.training = candidates[0].training
         self.name = next(iter(candidates[0].paths))
         self.chain = chain_of(program)
@@ -151,11 +153,27 @@ class _Run:
         self.smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
         self.kept: dict[tuple[int, str], Tensor] = {}
         self.back: list[int] = []
+        self.answers = validation.targets.cpu()  # measures are taken on the processor
+        self.at = torch.zeros(1, dtype=torch.long, device=device)  # the step, where a graph finds it
+        self.replayed = Replayed(self.step_in_place, device) if graphs and device.type == "cuda" else None
 
     # -- a step -------------------------------------------------------------------------------------------
 
-    def step(self, step: int, index: Tensor, targets: Tensor) -> None:
-        """One optimizer step of all candidates on one batch: the rows at `index`, and their targets."""
+    def advance(self, step: int) -> None:
+        """The next step, as it is or as a graph."""
+        if self.replayed is None:
+            self.step(step, self.order[step], self.targets[step])
+        else:
+            self.replayed()
+        self.taken += 1
+
+    def step_in_place(self) -> None:
+        """The next step, by a number that stands in a tensor and is counted up: what a graph does at every replay."""
+        self.step(self.at, self.order.index_select(0, self.at)[0], self.targets.index_select(0, self.at)[0])
+        self.at += 1
+
+    def step(self, step: int | Tensor, index: Tensor, targets: Tensor) -> None:
+        """One optimizer step of all candidates on the training rows `index`; `step` is its number, or (1,) holds it."""
         self.program.train()
         scale = self.optimizer.begin(step)
         values = self.train.values(index)
@@ -169,7 +187,7 @@ class _Run:
                 outputs = forward(self.chain, values[0])
                 losses, pulls = losses_and_pulls(self.task, outputs, targets, self.smoothing, scale)
                 backward(self.chain, pulls)
-        if len(self.alive) == len(self.fitted):
+        if len(self.alive) == len(self.fitted) and isinstance(step, int):
             self.losses[step] = losses
         else:
             self.losses[step, self.columns] = losses
@@ -177,7 +195,6 @@ class _Run:
             self.seen.index_add_(0, self.columns, answers_of(self.task, outputs, targets))
         if self.chain is None or not self.optimizer.fused:
             self.optimizer.step(step)
-        self.taken += 1
 
     # -- measuring ----------------------------------------------------------------------------------------
 
@@ -186,11 +203,11 @@ class _Run:
         """Stop the candidates whose races are lost after `step` steps."""
         if step not in self.points:
             return
-        outputs, lost = self._outputs(self.validation), []
+        outputs, lost = self._outputs(self.validation).cpu(), []
         for place, k in enumerate(self.alive):
             if k in self.stopped or step not in self.courses[k].points:
                 continue
-            merits = merits_of(self.task, outputs[place], self.validation.targets)
+            merits = merits_of(self.task, outputs[place], self.answers)
             if self.courses[k].stops({self.name: merits}):
                 lost.append(place)
         for place, found in self._measured(outputs, lost, step):
@@ -204,11 +221,12 @@ class _Run:
     def measure(self, step: int) -> None:
         """Measure every candidate on validation data after `step` steps, and keep the weights that are best."""
         last = step >= self.training.steps
-        outputs = self._outputs(self.validation)
-        finite = torch.isfinite(self.losses[:step])
+        outputs = self._outputs(self.validation).cpu()
+        losses = self.losses[:step].cpu()
+        finite = torch.isfinite(losses)
         broken = {k: int(finite[:, k].int().argmin()) for k in (~finite.all(0)).nonzero().flatten().tolist()}
         for k in broken.keys() - self.stopped:
-            self._fail(k, f"the loss became {float(self.losses[broken[k], k])} at step {broken[k]}")
+            self._fail(k, f"the loss became {float(losses[broken[k], k])} at step {broken[k]}")
         found = self._measured(outputs, self._places(), step)
         improved = [place for place, one in found if self._see(self.fitted[self.alive[place]], one, step, last)]
         self._keep(improved, last)
@@ -226,7 +244,7 @@ class _Run:
         if not places:
             return []
         counted = [self._fitness(self.alive[place]) if fitness else None for place in places]
-        measured = measure_stack(self.task, outputs[list(places)], self.validation.targets, counted)
+        measured = measure_stack(self.task, outputs[list(places)], self.answers, counted)
         for place, found in zip(places, measured, strict=True):
             if found is None:
                 why = f"validation outputs became NaN or infinite on task {self.name!r} after {step} steps"
@@ -241,6 +259,8 @@ class _Run:
         """Train candidate `k` no further."""
         self.stopped.add(k)
         self.optimizer.stop([self.alive.index(k)])
+        if self.replayed is not None:
+            self.replayed.reset()
 
     def _compact(self) -> None:
         """Where half of the stack are stopped, go on without them; never with less than two."""
@@ -349,7 +369,8 @@ class _Run:
         if not self.fit_heads(self.training.head_refit, fresh=False):
             return
         places = [place for place in self._places() if self.fitted[self.alive[place]].measures is not None]
-        for place, new in self._measured(self._outputs(self.validation), places, self.training.steps, fitness=False):
+        outputs = self._outputs(self.validation).cpu()
+        for place, new in self._measured(outputs, places, self.training.steps, fitness=False):
             fitted = self.fitted[self.alive[place]]
             old = fitted.measures
             assert old is not None

@@ -81,24 +81,32 @@ class StackOptimizer:
         self._decay = column(t.weight_decay for t in trainings)
         self._momentum = column(t.momentum for t in trainings)
         self._beta2 = column(t.beta2 for t in trainings)
+        self._corrections: tuple[Tensor, Tensor] | None = None
         self._clip = column(t.clip for t in trainings)
         self._decays, self._clips = any(t.weight_decay for t in trainings), any(t.clip for t in trainings)
         self._moves = any(t.momentum for t in trainings)
 
     # -- a step -------------------------------------------------------------------------------------------
 
-    def begin(self, step: int) -> Tensor | None:
-        """Prepare a step; returns by what each candidate's loss must be scaled, (K,), or `None`."""
-        if not self.fused:
-            return None
-        if self._stale:
-            for layer in {id(p.layer): p.layer for p in self.parameters}.values():
-                rate = self._share(layer)[..., None, None]
-                layer.stack.rate = 1.0 if bool((rate == 1).all()) else rate
-            self._stale = False
-        return self._rates[step]
+    def _prepare(self) -> None:
+        """Tell the layers their rates, where these changed; steps that are captured come after one that did."""
+        if not self._stale:
+            return
+        for layer in {id(p.layer): p.layer for p in self.parameters}.values() if self.fused else ():
+            rate = self._share(layer)[..., None, None]
+            layer.stack.rate = 1.0 if bool((rate == 1).all()) else rate
+        self._stale = False
 
-    def step(self, step: int) -> None:
+    def begin(self, step: int | Tensor) -> Tensor | None:
+        """Prepare a step; returns by what each candidate's loss must be scaled, (K,), or `None`.
+
+        Args:
+            step: its number; or (1,) that holds it, so that a captured graph reads it at every replay.
+        """
+        self._prepare()
+        return _row(self._rates, step) if self.fused else None
+
+    def step(self, step: int | Tensor) -> None:
         """Take the step, after the gradients are there, and drop them."""
         left = [p for p in self.parameters if p.tensor.grad is not None]
         with torch.no_grad():
@@ -130,9 +138,9 @@ class StackOptimizer:
         for p in parameters:
             p.grad.mul_(_column(factor, p.tensor))
 
-    def _step(self, p: _Trained, step: int) -> None:
+    def _step(self, p: _Trained, step: int | Tensor) -> None:
         tensor, grad = p.tensor, p.grad
-        rate = _like(self._rates[step][:, None] * self._share(p.layer), tensor)
+        rate = _like(_row(self._rates, step)[:, None] * self._share(p.layer), tensor)
         decay = _column(self._decay, tensor) if p.decays and self._decays else None
         if self.kind == "sgd":
             grad = grad if decay is None else grad + decay * tensor
@@ -151,8 +159,22 @@ class StackOptimizer:
         p.state["square"].mul_(beta2).addcmul_(grad * rest, grad)
         if decay is not None:
             tensor.mul_(1 - rate * decay)
+        if isinstance(step, Tensor):
+            means, squares = (_row(table, step) for table in self._bias_corrections())
+            spread = p.state["square"].sqrt().div_(_column(squares, tensor)).add_(EPSILON)
+            tensor.addcdiv_((p.state["mean"] * rate).mul_(means), spread)
+            return
         spread = p.state["square"].sqrt().div_((1 - beta2 ** (step + 1)).sqrt()).add_(EPSILON)
         tensor.addcdiv_(p.state["mean"] * rate, spread, value=-1 / (1 - BETA1 ** (step + 1)))
+
+    def _bias_corrections(self) -> tuple[Tensor, Tensor]:
+        """AdamW's, of every step: of the mean, (steps,), and of the square, (steps, K)."""
+        if self._corrections is None:
+            steps = range(1, self.trainings[0].steps + 1)
+            means = torch.tensor([-1 / (1 - BETA1**step) for step in steps], device=self._device)
+            squares = torch.stack([(1 - self._beta2**step).sqrt() for step in steps])
+            self._corrections = means, squares
+        return self._corrections
 
     # -- who is left --------------------------------------------------------------------------------------
 
@@ -170,6 +192,11 @@ class StackOptimizer:
             p.state = {name: value[kept] for name, value in p.state.items()}
         self._vectors()
         self._stale = True
+
+
+def _row(table: Tensor, step: int | Tensor) -> Tensor:
+    """The row of a step."""
+    return table[step] if isinstance(step, int) else table.index_select(0, step)[0]
 
 
 def _like(share: Tensor, tensor: Tensor) -> Tensor:

@@ -44,16 +44,16 @@ def train_stack(trainer: Trainer, candidates: Sequence[Candidate], slots: Sequen
     samples = {split: [_read(trainer, c, name, split) for c in members] for split in ("train", "validation")}
     trainings = [candidate.training for candidate in members]
     boundaries = [trained_part(path, training)[1] for path, training in zip(paths, trainings, strict=True)]
-    train, validation = (_split(samples[split], boundaries) for split in ("train", "validation"))
+    train, validation = (_split(samples[split], boundaries, trainer.device) for split in ("train", "validation"))
 
     def weights(k: int, ref: ModuleRef) -> Mapping[str, Tensor] | torch.Generator:
         return trainer.weights(members[k], ref)
 
     shared = [bound.which is None for bound in train.bounds]
-    program = StackedPaths(paths, trainings, weights, shared, slots, trainer.families)
+    program = StackedPaths(paths, trainings, weights, shared, slots, trainer.families, trainer.device)
     some = samples["train"][0]
-    order = order_of(first, name, len(some), some.views)
-    fitted = fit_stack(members, task, program, train, validation, order)[: len(candidates)]
+    order = order_of(first, name, len(some), some.views).to(trainer.device)
+    fitted = fit_stack(members, task, program, train, validation, order, trainer.graphs)[: len(candidates)]
     best = _fittest(candidates, fitted)
     untrained: dict[tuple[str, Start], str] = {}
     return [_stored(trainer, name, c, program, f, best, untrained) for c, f in zip(candidates, fitted, strict=True)]
@@ -73,14 +73,14 @@ def _read(trainer: Trainer, candidate: Candidate, name: str, split: str) -> Samp
     return beyond
 
 
-def _split(samples: Sequence[Samples], boundaries: Sequence[Sequence[str]]) -> StackSplit:
+def _split(samples: Sequence[Samples], boundaries: Sequence[Sequence[str]], device: str) -> StackSplit:
     """The samples of all candidates, each distinct value once."""
     bounds = []
     for place in range(len(boundaries[0])):
         values = [some.values[names[place]] for some, names in zip(samples, boundaries, strict=True)]
         distinct: dict[int, Value] = {id(value): value for value in values}
         position = {key: i for i, key in enumerate(distinct)}
-        which = torch.tensor([position[id(value)] for value in values]) if len(distinct) > 1 else None
+        which = torch.tensor([position[id(value)] for value in values], device=device) if len(distinct) > 1 else None
         bounds.append(Bound(tuple(distinct.values()), which))  # type: ignore[arg-type]
     return StackSplit(tuple(bounds), samples[0].targets)
 

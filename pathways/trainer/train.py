@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pathways.assemble import PathModule, frozen_prefix
 from pathways.candidate import Augment, Candidate, Result
+from pathways.devices import device_here
 from pathways.errors import DataError
 from pathways.modules import (
     BUILT_IN,
@@ -36,10 +37,10 @@ from pathways.task import Classes, Task
 
 from .fit import Outcome, Work, fit, measure_all
 from .heads import fit_closed_form
-from .numerics import one_thread
-from .optimizer import load_state, make_optimizer, state_of
+from .numerics import repeatable
+from .optimizer import begin_where_state_is_lacking, load_state, make_optimizer, state_of
 from .prefix_cache import PrefixCache
-from .samples import Recent, Samples, prepare, size, through
+from .samples import Recent, Samples, moved, placed, prepare, size, through
 from .stack_train import TooLarge, train_stack
 
 _log = logging.getLogger("pathways.trainer")
@@ -53,14 +54,22 @@ class Trainer:
         families: the families that specs may name.
         cache_bytes: how much prepared data and how many prefix activations to keep in memory.
         prefixes: where prefix activations are kept beyond that, for this run's other workers and for later.
+        device: where to compute, `cpu`, `cuda` or `cuda:N`: modules, prepared data and activations are there. What is
+            drawn at random is drawn on the processor and moved, and what is stored is stored from there.
+        graphs: whether steps of stacks are captured once and replayed on a GPU; elsewhere it changes nothing.
+
+    Raises:
+        ConfigError: the device is not here.
     """
 
     def __init__(
         self, pool: Pool, families: Families = BUILT_IN, cache_bytes: int = 1 << 29,
-        prefixes: PrefixCache | None = None,
+        prefixes: PrefixCache | None = None, device: str = "cpu", graphs: bool = True,
     ) -> None:
         self.pool = pool
         self.families = families
+        self.device = device_here(device)
+        self.graphs = graphs
         self.tasks: dict[str, Task] = {}
         self._recent = Recent(cache_bytes)
         self._prefixes = prefixes or PrefixCache(FilePath(), 0)
@@ -83,7 +92,7 @@ class Trainer:
             BlobError: a blob that a candidate starts from is missing or damaged.
             DataError: a candidate's data was not provided.
         """
-        with one_thread():
+        with repeatable(self.device):
             if not stacked:
                 return [self._try(candidate) for candidate in candidates]
             together, why = self._try_stack(candidates, slots)
@@ -140,6 +149,7 @@ class Trainer:
         for name, draft in candidate.drafts().items():
             if isinstance(draft.start, Warm) and draft.start.optimizer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
+        begin_where_state_is_lacking(optimizer)
         outcome = fit(candidate, works, drafts, optimizer)
         if outcome.stopped:
             return outcome
@@ -169,7 +179,8 @@ class Trainer:
             for task, path in candidate.paths.items()
         }
         for model in models.values():
-            cast(Any, model).to(memory_format=torch.channels_last)  # convolutions are a third faster so, on CPUs too
+            # Convolutions are a third faster so, on CPUs too.
+            cast(Any, model).to(device=self.device, memory_format=torch.channels_last)
         return models, {name: module for model in models.values() for name, module in model.drafts().items()}
 
     def task_of(self, candidate: Candidate, name: str) -> Task:
@@ -210,7 +221,7 @@ class Trainer:
         key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
         found = self._recent.get(key)
         if found is None:
-            found = prepare(task, split, augment)
+            found = moved(prepare(task, split, augment), self.device)
             self._recent.put(key, found, sum(size(value) for value in found.values.values()))
         return found
 
@@ -249,6 +260,7 @@ class Trainer:
         """Activations that are in memory or on disk."""
         value = self._recent.get(key)
         if value is None and (value := self._prefixes.get(key)) is not None:
+            value = placed(value, self.device)
             self._recent.put(key, value, size(value))
         return value
 

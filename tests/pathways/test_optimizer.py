@@ -12,7 +12,15 @@ from torch import Tensor
 
 from pathways.candidate import Training
 from pathways.modules import Delta, Image, Module, ModuleSpec, Tokens, Vector, build
-from pathways.trainer.optimizer import clip, load_state, make_optimizer, multiplier, set_learning_rate, state_of
+from pathways.trainer.optimizer import (
+    begin_where_state_is_lacking,
+    clip,
+    load_state,
+    make_optimizer,
+    multiplier,
+    set_learning_rate,
+    state_of,
+)
 
 
 def drafts() -> dict[str, Module | Delta]:
@@ -185,3 +193,24 @@ def test_a_state_of_another_optimizer_or_module_is_refused() -> None:
         load_state(adamw, modules["linear"], kept[sgd])
     with pytest.raises(ValueError, match=r"found 'linear\.weight::step'"):
         load_state(adamw, drafts()["conv"], {"linear.weight::step": torch.zeros(())})
+
+
+def test_momentum_of_some_drafts_goes_on_beside_others_that_begin() -> None:
+    """As with torch's plain form, which takes what there is of each parameter."""
+    sides = {}
+    for fused in (True, False):
+        modules = {name: drafts()[name] for name in ("linear", "head")}
+        optimizer = make_optimizer(modules, Training(optimizer="sgd", lr=0.1, momentum=0.9))
+        for group in optimizer.param_groups:
+            group["fused"] = fused
+        given = {f"{n}::momentum_buffer": torch.ones_like(p) for n, p in modules["linear"].named_parameters()}
+        load_state(optimizer, modules["linear"], given)
+        if fused:
+            begin_where_state_is_lacking(optimizer)
+        parameters = [p for module in modules.values() for p in module.parameters()]
+        for _ in range(3):
+            for parameter in parameters:
+                parameter.grad = torch.full_like(parameter, 0.5)
+            optimizer.step()
+        sides[fused] = [p.detach() for p in parameters]
+    assert all(torch.allclose(one, other) for one, other in zip(sides[True], sides[False], strict=True))
