@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import takewhile
 from typing import cast
 
 import torch
@@ -46,6 +47,7 @@ class _Plan:
     deltas: tuple[tuple[str, ...], ...]
     combine: str
     router: str | None
+    frozen: int = 0  # so many first modules' sum may be given in their place
 
     @cached_property
     def plain(self) -> bool:
@@ -106,7 +108,8 @@ class PathModule(nn.Module):
             router = f"concat_{len(self.held)}"
             self.held[router] = build(_CONCAT, outputs, torch.Generator())  # type: ignore[arg-type]
         combine = step.combine if isinstance(step.combine, str) else "router"
-        return _Plan(name, step.reads, modules, tuple(deltas), combine, router)
+        frozen = len(frozen_parts(self.path).get(name, ()))
+        return _Plan(name, step.reads, modules, tuple(deltas), combine, router, frozen)
 
     def _hold(self, ref: ModuleRef, ports: tuple[Port, ...], weights: Weights, host: str | None = None) -> str:
         """Build a module once; the same reference at the same ports is the same module. Returns its key."""
@@ -150,7 +153,8 @@ class PathModule(nn.Module):
 
         Args:
             inputs: a value for each input by name, or just the value where there is one input; each with a
-                batch axis. Values of inner steps may be given too: those steps are then not run.
+                batch axis. Values of inner steps may be given too: those steps are then not run. So may the sum of
+                a step's frozen modules, as `part_of` names it.
             context: condition, generator and collected losses of this pass.
 
         Returns:
@@ -178,7 +182,8 @@ class PathModule(nn.Module):
             if plan.plain:
                 values[plan.name] = held[plan.modules[0]](*reads, context=context)
             else:
-                values[plan.name] = self._run(plan, reads, batch, context)
+                part = values.get(part_of(plan.name)) if plan.frozen else None
+                values[plan.name] = self._run(plan, reads, batch, context, part)
         return {name: values[name] for name in wanted}
 
     def _needed(self, given: tuple[str, ...], wanted: tuple[str, ...]) -> list[_Plan]:
@@ -198,9 +203,10 @@ class PathModule(nn.Module):
             stack.extend(read for read in by_name[name].reads if read not in given)
         return [plan for plan in self._plan if plan.name in needed]
 
-    def _run(self, plan: _Plan, reads: list[Value], batch: int, context: Context) -> Value:
-        outputs = []
-        for key, deltas in zip(plan.modules, plan.deltas, strict=True):
+    def _run(self, plan: _Plan, reads: list[Value], batch: int, context: Context, part: Value | None) -> Value:
+        outputs = [] if part is None else [part]
+        left = slice(0 if part is None else plan.frozen, None)
+        for key, deltas in zip(plan.modules[left], plan.deltas[left], strict=True):
             output = _call(self._module(key), [self._delta(d) for d in deltas], reads, context)
             if not reads:
                 output = output.expand(batch, *output.shape[1:])  # type: ignore[union-attr]
@@ -212,10 +218,11 @@ class PathModule(nn.Module):
             outputs = [_weighted(output, gate[:, i]) for i, output in enumerate(outputs)]
         if len(outputs) == 1:
             return outputs[0]
-        total = sum(output.value if isinstance(output, Masked) else output for output in outputs[1:])
         first = outputs[0]
-        total = (first.value if isinstance(first, Masked) else first) + total
-        total = total / len(outputs) if plan.combine == "mean" else total
+        total = first.value if isinstance(first, Masked) else first
+        for output in outputs[1:]:
+            total = total + (output.value if isinstance(output, Masked) else output)
+        total = total / len(plan.modules) if plan.combine == "mean" else total
         return Masked(total, first.mask) if isinstance(first, Masked) else total
 
     def _module(self, key: str) -> Module:
@@ -272,6 +279,35 @@ def _frozen_prefix(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
     return frozenset(prefix), tuple(boundary)
 
 
+def part_of(step: str) -> str:
+    """The name under which the sum of a step's frozen modules stands beside the values of steps."""
+    return f"{step} (frozen part)"
+
+
+def frozen_parts(path: Path) -> Mapping[str, tuple[Frozen, ...]]:
+    """The steps that add what is trained to frozen modules of which training cannot change a thing, and these modules.
+
+    Such a step sums or averages, holds drafts and reads only the frozen prefix or inputs; its frozen modules stand
+    first. Their sum is computed once and added to in training, as the activations of a frozen prefix are read.
+    """
+    known = path.__dict__.get("_frozen_parts")
+    if known is None:
+        known = path.__dict__["_frozen_parts"] = dict(_frozen_parts(path))
+    return known
+
+
+def _frozen_parts(path: Path) -> Iterator[tuple[str, tuple[Frozen, ...]]]:
+    prefix, _ = frozen_prefix(path)
+    for name in path.canonical_order:
+        step = path.steps[name]
+        settled = all(read in prefix or read in path.inputs for read in step.reads)
+        if name in prefix or not settled or not step.reads or step.deltas or step.combine not in ("sum", "mean"):
+            continue
+        first = tuple(cast(Frozen, ref) for ref in takewhile(lambda ref: isinstance(ref, Frozen), step.modules))
+        if first and part_of(name) not in path.steps and part_of(name) not in path.inputs:
+            yield name, first
+
+
 def _call(module: Module, deltas: list[Delta], reads: list[Value], context: Context) -> Value:
     if not deltas:
         return module(*reads, context=context)
@@ -309,4 +345,4 @@ def _shapes(shapes: Mapping[str, torch.Size]) -> str:
     return ", ".join(f"{name} {tuple(shape)}" for name, shape in sorted(shapes.items())) or "none"
 
 
-__all__ = ["PathModule", "frozen_prefix"]
+__all__ = ["PathModule", "frozen_parts", "frozen_prefix", "part_of"]

@@ -128,7 +128,7 @@ def remove_strays(directory: FilePath, records: Iterable[str]) -> None:
     """Remove what work that was cut short left behind: probes of no task in `records`, half-written files."""
     kept = {probe_file(directory, task).name for task in records}
     probes = [file for file in (directory / "probes").glob("*") if file.name not in kept]
-    for file in [*probes, *directory.glob("tasks/.tmp-*"), *directory.glob(".tmp-*")]:
+    for file in [*probes, *(part for where in ("", "tasks/", "cache/*/") for part in directory.glob(f"{where}.tmp-*"))]:
         file.unlink(missing_ok=True)
 
 

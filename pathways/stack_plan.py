@@ -5,7 +5,7 @@ The plan is a function of the candidates and of the run's settings: not of worke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from pathways.modules import Draft, Families, Frozen, Module, ModuleRef, Port, Warm, facts
 from pathways.modules.build import build
 
-from .assemble import frozen_prefix
+from .assemble import frozen_parts, frozen_prefix
 from .candidate import Candidate, Training
 from .path import Path, Step
 
@@ -108,7 +108,7 @@ def outline(path: Path, training: Training, families: Families, device: str) -> 
     if len(list(path.drafts_in_order())) != len(path.drafts()):
         raise Alone("two of its steps share a draft")
     ports = path.ports(families)
-    prefix, boundary = trained_part(path, training)
+    (prefix, boundary), given = trained_part(path, training), summed(path, training)
     if path.output in prefix:
         raise Alone("all of it is frozen")
     places = {name: i for i, name in enumerate(boundary)}
@@ -124,7 +124,8 @@ def outline(path: Path, training: Training, families: Families, device: str) -> 
             what = "deltas" if step.deltas else "a concatenation" if step.combine == "concat" else "a router"
             raise Alone(f"step {name!r} has {what}")
         # One draft of a spec tells for all.
-        some = {ref.spec.canonical if isinstance(ref, Draft) else ref.id: ref for ref in step.modules}
+        left = step.modules[len(given.get(name, ())):]
+        some = {ref.spec.canonical if isinstance(ref, Draft) else ref.id: ref for ref in left}
         modules = dict.fromkeys(_kind(ref, step, reads, families, device) for ref in some.values())
         steps.append((tuple(modules), step.combine == "mean", tuple(places[read] for read in step.reads)))
         places[name] = len(boundary) + len(steps) - 2
@@ -138,6 +139,11 @@ def trained_part(path: Path, training: Training) -> tuple[frozenset[str], tuple[
     that are never read again, and modules that several paths hold are better run once for all.
     """
     return frozen_prefix(path) if trains(training) else (frozenset(), tuple(path.inputs))
+
+
+def summed(path: Path, training: Training) -> Mapping[str, tuple[Frozen, ...]]:
+    """The frozen modules of steps that hold drafts, too, whose sum is read like the activations of a prefix."""
+    return frozen_parts(path) if trains(training) else {}
 
 
 def trains(training: Training) -> bool:
@@ -169,10 +175,11 @@ def _stacks(canonical: str, spec: Any, ports: tuple[Port, ...], families: Famili
 
 
 def _modules(candidate: Candidate) -> list[int]:
-    """How many modules each step behind the prefix has."""
+    """How many modules each step behind the prefix has, beside those whose sum is given."""
     [path] = candidate.paths.values()
-    prefix, _ = trained_part(path, candidate.training)
-    return [len(path.steps[name].modules) for name in path.canonical_order if name not in prefix]
+    (prefix, _), given = trained_part(path, candidate.training), summed(path, candidate.training)
+    names = [name for name in path.canonical_order if name not in prefix]
+    return [len(path.steps[name].modules) - len(given.get(name, ())) for name in names]
 
 
-__all__ = ["Alone", "Group", "Plan", "outline", "plan", "shape", "trained_part", "trains"]
+__all__ = ["Alone", "Group", "Plan", "outline", "plan", "shape", "summed", "trained_part", "trains"]

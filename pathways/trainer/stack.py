@@ -9,11 +9,12 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from pathways.assemble import part_of
 from pathways.candidate import Training
 from pathways.modules import BUILT_IN, Context, Draft, Families, Frozen, Init, Module, ModuleRef, Port, Stack, build
 from pathways.modules.spec import ModuleSpec
 from pathways.path import Path
-from pathways.stack_plan import trained_part
+from pathways.stack_plan import summed, trained_part
 
 Weights = Callable[[int, ModuleRef], "Mapping[str, Tensor] | torch.Generator"]
 
@@ -121,11 +122,19 @@ class Slots:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One step of all paths: places of the values it reads, its layers, and by how much to divide their sum."""
+    """One step of all paths.
+
+    Args:
+        reads: places of the values that it reads.
+        layers: whose outputs are added.
+        modules: (K,), what the sum is divided by; `None` for a sum.
+        part: the place of what is given of the sum: that of each path's frozen modules; `None` where nothing is.
+    """
 
     reads: tuple[int, ...]
     layers: tuple[Layer, ...]
     modules: Tensor | None
+    part: int | None = None
 
     def __call__(self, values: Sequence[Tensor]) -> Tensor:
         """The step's value."""
@@ -133,6 +142,8 @@ class Stage:
         total = self.layers[0](inputs)
         for layer in self.layers[1:]:
             total = total + layer(inputs)
+        if self.part is not None:
+            total = values[self.part] + total
         if self.modules is None:
             return total
         return total / self.modules.view(-1, *[1] * (total.ndim - 1))
@@ -153,6 +164,8 @@ class StackedPaths:
     Attributes:
         stages: the steps, in canonical order.
         boundary: for each path, the names of the values that the program reads.
+        mixed: the stages that read the sum of each path's frozen modules; these sums follow the boundary's values.
+        names: for each path, the steps of the stages.
     """
 
     def __init__(
@@ -165,18 +178,22 @@ class StackedPaths:
         self._built: dict[Any, Mapping[str, Tensor]] = {}
         parts = [trained_part(path, training) for path, training in zip(paths, trainings, strict=True)]
         self.boundary = [boundary for _, boundary in parts]
-        names = [
+        self.names = names = [
             [name for name in path.canonical_order if name not in prefix]
             for path, (prefix, _) in zip(paths, parts, strict=True)
         ]
+        self._given = [summed(path, training) for path, training in zip(paths, trainings, strict=True)]
+        given = [[name in some for name in own] for own, some in zip(names, self._given, strict=True)]
+        self.mixed = [i for i, column in enumerate(zip(*given, strict=True)) if any(column)]
         self._ports = self.paths[0].ports(families)
-        same = list(shared)
+        same = [*shared, *(False for _ in self.mixed)]
         self.stages: list[Stage] = []
         for i in range(len(names[0])):
             self._least = slots[i] if slots else 1
-            stage = self._stage([own[i] for own in names], names, same)
+            stage = self._stage(i, same)
             self.stages.append(stage)
-            same.append(all(isinstance(layer, Same) for layer in stage.layers) and all(same[r] for r in stage.reads))
+            alike = stage.part is None and all(isinstance(layer, Same) for layer in stage.layers)
+            same.append(alike and all(same[r] for r in stage.reads))
         self._built.clear()
 
     # -- running ------------------------------------------------------------------------------------------
@@ -185,7 +202,7 @@ class StackedPaths:
         """The output (K, B, ...) from boundary values, (K, B, ...) or (1, B, ...) each.
 
         Args:
-            values: in the order of `boundary`.
+            values: in the order of `boundary`, then the sums of frozen modules of the stages in `mixed`.
             last: how many of the last stages to leave out: 1 gives what the head reads.
         """
         held = list(values)
@@ -210,30 +227,37 @@ class StackedPaths:
 
     def select(self, kept: Tensor) -> None:
         """Go on with the paths at these places only."""
-        self.paths = tuple(self.paths[k] for k in kept.tolist())
+        places = kept.tolist()
+        self.paths = tuple(self.paths[k] for k in places)
+        self.names, self._given = [self.names[k] for k in places], [self._given[k] for k in places]
         for layer in self.layers():
             layer.select(kept)
         self.stages = [
             Stage(stage.reads, tuple(_selected(layer, kept) for layer in stage.layers),
-                  None if stage.modules is None else stage.modules[kept])
+                  None if stage.modules is None else stage.modules[kept], stage.part)
             for stage in self.stages
         ]  # fmt: skip
 
     # -- building -----------------------------------------------------------------------------------------
 
-    def _stage(self, own: Sequence[str], names: Sequence[Sequence[str]], same: Sequence[bool]) -> Stage:
+    def _stage(self, i: int, same: Sequence[bool]) -> Stage:
+        own = [names[i] for names in self.names]
         steps = [path.steps[name] for path, name in zip(self.paths, own, strict=True)]
-        places = {name: i for i, name in enumerate([*self.boundary[0], *names[0]])}
+        first = [len(some.get(name, ())) for name, some in zip(own, self._given, strict=True)]
+        left = [step.modules[n:] for step, n in zip(steps, first, strict=True)]
+        before = [*self.boundary[0], *map(part_of, map(str, self.mixed))]
+        places = {name: place for place, name in enumerate([*before, *self.names[0]])}
         reads = tuple(places[read] for read in steps[0].reads)
         shared = all(same[read] for read in reads)
         layers = []
         ports = tuple(self._ports[read] for read in steps[0].reads)
-        for spec in {ref.spec.canonical: ref.spec for ref in steps[0].modules}.values():
-            refs = [[ref for ref in step.modules if ref.spec.canonical == spec.canonical] for step in steps]
+        for spec in {ref.spec.canonical: ref.spec for ref in left[0]}.values():
+            refs = [[ref for ref in row if ref.spec.canonical == spec.canonical] for row in left]
             layers += self._layers(spec, refs, ports, shared)
         mean = steps[0].combine == "mean" and any(len(step.modules) > 1 for step in steps)
         counts = torch.tensor([float(len(step.modules)) for step in steps], device=self.device) if mean else None
-        return Stage(reads, tuple(layers), counts)
+        part = places[part_of(str(i))] if i in self.mixed else None
+        return Stage(reads, tuple(layers), counts, part)
 
     def _layers(
         self, spec: ModuleSpec, refs: Sequence[Sequence[ModuleRef]], ports: tuple[Port, ...], shared: bool

@@ -27,6 +27,7 @@ class Link:
         relu: whether what is negative is cut off.
         trains: whether the weights change.
         modules: (K, 1, 1), what the sum is divided by; `None` for a sum.
+        part: the place of what is given of the sum, as in `Stage`.
     """
 
     stack: Stack
@@ -34,9 +35,10 @@ class Link:
     relu: bool
     trains: bool
     modules: Tensor | None
+    part: int | None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(K or 1, B, d) to (K, B, o); what `backward` needs is kept."""
+    def forward(self, x: Tensor, values: Sequence[Tensor]) -> Tensor:
+        """(K or 1, B, d), beside the values that are given, to (K, B, o); what `backward` needs is kept."""
         self._x = x
         y = product(self.stack, self.layer, x, self.relu)
         self._y = y if self.relu else None
@@ -45,6 +47,8 @@ class Link:
             total = total + y[:, 1]
             for s in range(2, self.stack.slots):  # in this order however many there are, as `Slots` has it
                 total += y[:, s]
+        if self.part is not None:
+            total = values[self.part].transpose(1, 2) + total
         return (total if self.modules is None else total / self.modules).transpose(1, 2)
 
     def backward(self, grad: Tensor, down: bool) -> Tensor | None:
@@ -63,23 +67,27 @@ class Link:
 
 def chain_of(program: StackedPaths) -> list[Link] | None:
     """The steps of a program as links, each reading the one before; `None` where it is something else."""
-    links = []
-    for place, stage in enumerate(program.stages):
-        if len(stage.layers) != 1 or stage.reads != (place,):
+    if len(program.boundary[0]) != 1:
+        return None
+    links, reads = [], 0
+    for place, stage in enumerate(program.stages, 1 + len(program.mixed)):
+        if len(stage.layers) != 1 or stage.reads != (reads,):
             return None
+        reads = place
         [layer] = stage.layers
         if not isinstance(layer, Slots) or layer.shell.affine is None:
             return None
         name, activation = layer.shell.affine
         modules = None if stage.modules is None else stage.modules.view(-1, 1, 1)
-        links.append(Link(layer.stack, name, activation == "relu", bool(layer.parameters), modules))
+        links.append(Link(layer.stack, name, activation == "relu", bool(layer.parameters), modules, stage.part))
     return links
 
 
-def forward(links: Sequence[Link], x: Tensor) -> Tensor:
-    """The output of a chain, (K, B, o), from what its first step reads, (K or 1, B, d)."""
+def forward(links: Sequence[Link], values: Sequence[Tensor]) -> Tensor:
+    """The output of a chain, (K, B, o), from the values of its program: the first, (K or 1, B, d), is what it reads."""
+    x = values[0]
     for link in links:
-        x = link.forward(x)
+        x = link.forward(x, values)
     return x
 
 

@@ -48,10 +48,34 @@ class Bound:
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """The sums of each candidate's frozen modules in one step, for all samples.
+
+    Args:
+        sums: the distinct ones, (U, views * N, ...).
+        which: (K,), which of them is each candidate's.
+    """
+
+    sums: Tensor
+    which: Tensor
+
+    def rows(self, index: Tensor | slice) -> Tensor:
+        """The samples at `index`, (K, B, ...)."""
+        if isinstance(index, slice):
+            return self.sums[:, index][self.which]
+        return self.sums[self.which[:, None], index]
+
+    def select(self, kept: Tensor) -> Part:
+        """For the candidates at these places only."""
+        return replace(self, which=self.which[kept])
+
+
+@dataclass(frozen=True, eq=False)
 class StackSplit:
-    """A split of the task as a stack reads it: boundary values in their order, and targets (N, ...)."""
+    """A split of the task as a stack reads it: the boundary's values, its mixed stages' parts, and targets (N, ...)."""
 
     bounds: tuple[Bound, ...]
+    parts: tuple[Part, ...]
     targets: Tensor
 
     def __len__(self) -> int:
@@ -63,12 +87,13 @@ class StackSplit:
         return len(self.bounds[0].tensors[0])
 
     def values(self, index: Tensor | slice) -> list[Tensor]:
-        """The boundary values of the samples at `index`."""
-        return [bound.rows(index) for bound in self.bounds]
+        """What the program reads of the samples at `index`."""
+        return [*(bound.rows(index) for bound in self.bounds), *(part.rows(index) for part in self.parts)]
 
     def select(self, kept: Tensor) -> StackSplit:
         """For the candidates at these places only."""
-        return replace(self, bounds=tuple(bound.select(kept) for bound in self.bounds))
+        bounds, parts = tuple(b.select(kept) for b in self.bounds), tuple(p.select(kept) for p in self.parts)
+        return replace(self, bounds=bounds, parts=parts)
 
 
 @dataclass(eq=False)
@@ -184,7 +209,7 @@ class _Run:
             outputs, losses = outputs.detach(), losses.detach()
         else:
             with torch.no_grad():
-                outputs = forward(self.chain, values[0])
+                outputs = forward(self.chain, values)
                 losses, pulls = losses_and_pulls(self.task, outputs, targets, self.smoothing, scale)
                 backward(self.chain, pulls)
         if len(self.alive) == len(self.fitted) and isinstance(step, int):
@@ -379,4 +404,4 @@ class _Run:
             fitted.curve.append((self.training.steps, self.name, new.validation))
 
 
-__all__ = ["Bound", "Fitted", "StackSplit", "fit_stack"]
+__all__ = ["Bound", "Fitted", "Part", "StackSplit", "fit_stack"]

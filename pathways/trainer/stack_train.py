@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
 from pathways.candidate import Candidate
-from pathways.modules import Draft, Init, ModuleRef, Start, Value
-from pathways.stack_plan import trained_part, trains
+from pathways.modules import Draft, Init, ModuleRef, Start
+from pathways.path import Path
+from pathways.stack_plan import summed, trained_part, trains
 
 from .fit import Outcome, order_of
-from .samples import Samples
+from .frozen_sums import frozen_sum
+from .samples import Samples, size
 from .stack import StackedPaths
-from .stack_fit import Bound, Fitted, StackSplit, fit_stack
+from .stack_fit import Bound, Fitted, Part, StackSplit, fit_stack
 
 if TYPE_CHECKING:
     from .train import Trainer
+
+
+T = TypeVar("T")
 
 
 class TooLarge(Exception):  # noqa: N818
@@ -41,29 +46,24 @@ def train_stack(trainer: Trainer, candidates: Sequence[Candidate], slots: Sequen
     first, name = members[0], next(iter(members[0].paths))
     task = trainer.task_of(first, name)
     paths = [candidate.paths[name] for candidate in members]
-    samples = {split: [_read(trainer, c, name, split) for c in members] for split in ("train", "validation")}
     trainings = [candidate.training for candidate in members]
-    boundaries = [trained_part(path, training)[1] for path, training in zip(paths, trainings, strict=True)]
-    train, validation = (_split(samples[split], boundaries, trainer.device) for split in ("train", "validation"))
 
     def weights(k: int, ref: ModuleRef) -> Mapping[str, Tensor] | torch.Generator:
         return trainer.weights(members[k], ref)
 
+    train, validation = (_split(trainer, members, name, split) for split in ("train", "validation"))
     shared = [bound.which is None for bound in train.bounds]
     program = StackedPaths(paths, trainings, weights, shared, slots, trainer.families, trainer.device)
-    some = samples["train"][0]
-    order = order_of(first, name, len(some), some.views).to(trainer.device)
+    order = order_of(first, name, len(train), train.rows // len(train)).to(trainer.device)
     fitted = fit_stack(members, task, program, train, validation, order, trainer.graphs)[: len(candidates)]
     best = _fittest(candidates, fitted)
     untrained: dict[tuple[str, Start], str] = {}
     return [_stored(trainer, name, c, program, f, best, untrained) for c, f in zip(candidates, fitted, strict=True)]
 
 
-def _read(trainer: Trainer, candidate: Candidate, name: str, split: str) -> Samples:
+def _read(trainer: Trainer, candidate: Candidate, name: str, samples: Samples) -> Samples:
     """What the trainable part of a candidate's path reads of a split."""
-    path, task = candidate.paths[name], trainer.task_of(candidate, name)
-    augment = trainer.changes_of(candidate, split)
-    samples = trainer.prepared(task, split, augment)
+    path = candidate.paths[name]
     prefix, boundary = trained_part(path, candidate.training)
     if not prefix:
         return samples
@@ -73,16 +73,50 @@ def _read(trainer: Trainer, candidate: Candidate, name: str, split: str) -> Samp
     return beyond
 
 
-def _split(samples: Sequence[Samples], boundaries: Sequence[Sequence[str]], device: str) -> StackSplit:
-    """The samples of all candidates, each distinct value once."""
+def _split(trainer: Trainer, members: Sequence[Candidate], name: str, split: str) -> StackSplit:
+    """A split as all candidates read it, each distinct value once."""
+    task, changes = trainer.task_of(members[0], name), trainer.changes_of(members[0], split)
+    samples = trainer.prepared(task, split, changes)
+    read = [_read(trainer, candidate, name, samples) for candidate in members]
+    paths = [candidate.paths[name] for candidate in members]
+    parts = [trained_part(path, c.training) for path, c in zip(paths, members, strict=True)]
     bounds = []
-    for place in range(len(boundaries[0])):
-        values = [some.values[names[place]] for some, names in zip(samples, boundaries, strict=True)]
-        distinct: dict[int, Value] = {id(value): value for value in values}
-        position = {key: i for i, key in enumerate(distinct)}
-        which = torch.tensor([position[id(value)] for value in values], device=device) if len(distinct) > 1 else None
-        bounds.append(Bound(tuple(distinct.values()), which))  # type: ignore[arg-type]
-    return StackSplit(tuple(bounds), samples[0].targets)
+    for place in range(len(parts[0][1])):
+        values = [some.values[boundary[place]] for some, (_, boundary) in zip(read, parts, strict=True)]
+        distinct, which = _distinct(values, trainer.device)
+        bounds.append(Bound(tuple(distinct), which if len(distinct) > 1 else None))  # type: ignore[arg-type]
+    sums = []
+    given = [summed(path, c.training) for path, c in zip(paths, members, strict=True)]
+    steps = [[n for n in path.canonical_order if n not in p] for path, (p, _) in zip(paths, parts, strict=True)]
+    for own in zip(*steps, strict=True):
+        if any(step in some for step, some in zip(own, given, strict=True)):
+            sums.append(_part(trainer, paths, own, given, samples))
+    return StackSplit(tuple(bounds), tuple(sums), samples.targets)
+
+
+def _part(
+    trainer: Trainer, paths: Sequence[Path], own: Sequence[str], given: Sequence[Container[str]], samples: Samples
+) -> Part:
+    """What one stage's frozen modules add up to for each path: nothing where it has none."""
+    found = [
+        frozen_sum(trainer, path, step, samples) if step in some else None
+        for path, step, some in zip(paths, own, given, strict=True)
+    ]
+    totals = [total for total in found if total is not None]
+    if len(totals) < sum(step in some for step, some in zip(own, given, strict=True)):
+        raise TooLarge
+    nothing = torch.zeros_like(totals[0])
+    distinct, which = _distinct([nothing if total is None else total for total in found], trainer.device)
+    if len(distinct) * size(nothing) > trainer.recent.limit:
+        raise TooLarge
+    return Part(torch.stack(distinct), which)
+
+
+def _distinct(values: Sequence[T], device: str) -> tuple[list[T], Tensor]:
+    """The values without repetition, and which of these each is."""
+    distinct: dict[int, T] = {id(value): value for value in values}
+    position = {key: i for i, key in enumerate(distinct)}
+    return list(distinct.values()), torch.tensor([position[id(value)] for value in values], device=device)
 
 
 def _fittest(candidates: Sequence[Candidate], fitted: Sequence[Fitted]) -> dict[tuple[str, Start], str]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from pathways.assemble import PathModule, frozen_prefix
+from pathways.assemble import PathModule, frozen_parts, frozen_prefix, part_of
 from pathways.candidate import Augment, Candidate, Result
 from pathways.devices import device_here
 from pathways.errors import DataError
@@ -36,6 +36,7 @@ from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
 
 from .fit import Outcome, Work, fit, measure_all
+from .frozen_sums import frozen_sum
 from .heads import fit_closed_form
 from .numerics import repeatable
 from .optimizer import begin_where_state_is_lacking, load_state, make_optimizer, state_of
@@ -71,7 +72,7 @@ class Trainer:
         self.device = device_here(device)
         self.graphs = graphs
         self.tasks: dict[str, Task] = {}
-        self._recent = Recent(cache_bytes)
+        self.recent = Recent(cache_bytes)
         self._prefixes = prefixes or PrefixCache(FilePath(), 0)
 
     def provide(self, task: Task) -> None:
@@ -212,17 +213,24 @@ class Trainer:
         augment = self.changes_of(candidate, "train")
         always = augment if augment is not None and augment.views == 0 else None
         train = self.prepared(task, "train", augment)
-        train = train if always else self.beyond_prefix(model.path, train, lambda: model)
+        train = train if always else self._settled(train, model)
         validation = self.prepared(task, "validation", self.changes_of(candidate, "validation"))
-        return Work(name, task, model, train, self.beyond_prefix(model.path, validation, lambda: model), always)
+        return Work(name, task, model, train, self._settled(validation, model), always)
+
+    def _settled(self, samples: Samples, model: PathModule) -> Samples:
+        """The samples as what trains of a path reads them, with the sums of its mixed steps' frozen modules."""
+        beyond = self.beyond_prefix(model.path, samples, lambda: model)
+        sums = {part_of(step): frozen_sum(self, model.path, step, samples) for step in frozen_parts(model.path)}
+        known = {name: value for name, value in sums.items() if value is not None}
+        return replace(beyond, values={**beyond.values, **known}) if known else beyond
 
     def prepared(self, task: Task, split: str, augment: Augment | None) -> Samples:
         """A split, transformed and with its views, made once."""
         key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
-        found = self._recent.get(key)
+        found = self.recent.get(key)
         if found is None:
             found = moved(prepare(task, split, augment), self.device)
-            self._recent.put(key, found, sum(size(value) for value in found.values.values()))
+            self.recent.put(key, found, sum(size(value) for value in found.values.values()))
         return found
 
     def beyond_prefix(self, path: Path, samples: Samples, assemble: Callable[[], PathModule]) -> Samples:
@@ -236,7 +244,7 @@ class Trainer:
             return samples
         ports = path.ports(self.families)
         bytes_of = {name: 4 * _elements(ports[name].shape) * len(samples) * samples.views for name in prefix}
-        large = max(self._recent.limit // 2, self._prefixes.limit // 4)
+        large = max(self.recent.limit // 2, self._prefixes.limit // 4)
         if sum(bytes_of[name] for name in boundary if name in prefix) > large:
             return samples
         keys = {name: content_hash([samples.key, path.step_hashes[name]]) for name in prefix}
@@ -246,10 +254,10 @@ class Trainer:
         }  # fmt: skip
         missing = [name for name in boundary if name not in values]
         if missing:
-            limit = self._recent.limit // 8
-            small = [name for name in prefix if bytes_of[name] <= limit and keys[name] not in self._recent]
+            limit = self.recent.limit // 8
+            small = [name for name in prefix if bytes_of[name] <= limit and keys[name] not in self.recent]
             for name, value in through(assemble(), samples.values, tuple(dict.fromkeys([*small, *missing]))).items():
-                self._recent.put(keys[name], value, size(value))
+                self.recent.put(keys[name], value, size(value))
                 if name in missing:
                     values[name] = value
                     self._prefixes.put(keys[name], value)
@@ -258,10 +266,10 @@ class Trainer:
 
     def _known(self, key: str) -> Value | None:
         """Activations that are in memory or on disk."""
-        value = self._recent.get(key)
+        value = self.recent.get(key)
         if value is None and (value := self._prefixes.get(key)) is not None:
             value = placed(value, self.device)
-            self._recent.put(key, value, size(value))
+            self.recent.put(key, value, size(value))
         return value
 
     def _fit_head(self, work: Work, kind: str, *, fresh: bool) -> bool:
