@@ -18,6 +18,7 @@ from pathways.stack_plan import plan
 from pathways.task import Task
 from pathways.trainer import Trainer, one_thread
 from pathways.trainer.prefix_cache import PrefixCache
+from pathways.trainer.samples import rows
 
 from .bare import bare_evaluation, bare_loop
 from .row import Row, compare
@@ -94,6 +95,7 @@ def _recomputed(task: Task, pool: Pool, candidates: Sequence[Candidate]) -> Call
     trainer = Trainer(pool)
     trainer.provide(task)
     train, validation = (trainer.prepared(task, split, None) for split in ("train", "validation"))
+    seen, judged = (rows(samples.values, slice(None)) for samples in (train, validation))
 
     def run() -> float:
         begun = time.perf_counter()
@@ -101,9 +103,9 @@ def _recomputed(task: Task, pool: Pool, candidates: Sequence[Candidate]) -> Call
             for candidate in candidates:
                 models, drafts = trainer.assemble(candidate)
                 model = models[task.name]
-                bare_loop(model, train.values, train.targets, TRUNK_STEPS, TRUNK_BATCH, candidate.training.lr,
+                bare_loop(model, seen, train.targets, TRUNK_STEPS, TRUNK_BATCH, candidate.training.lr,
                           [p for draft in drafts.values() for p in draft.parameters()])
-                bare_evaluation(model, validation.values, validation.targets)
+                bare_evaluation(model, judged, validation.targets)
         return CANDIDATES * TRUNK_STEPS / (time.perf_counter() - begun)
 
     return run

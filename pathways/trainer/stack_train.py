@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from pathways.candidate import Candidate
-from pathways.modules import Draft, Init, ModuleRef, Value
+from pathways.modules import Draft, Init, ModuleRef
 from pathways.stack_plan import trained_part
 
 from .fit import Outcome, order_of
 from .samples import Samples
 from .stack import StackedPaths
 from .stack_fit import Bound, Fitted, StackSplit, fit_stack
+from .stored import Held
 
 if TYPE_CHECKING:
     from .train import Trainer
@@ -77,7 +78,7 @@ def _split(samples: Sequence[Samples], boundaries: Sequence[Sequence[str]]) -> S
     bounds = []
     for place in range(len(boundaries[0])):
         values = [some.values[names[place]] for some, names in zip(samples, boundaries, strict=True)]
-        distinct: dict[int, Value] = {id(value): value for value in values}
+        distinct: dict[int, Held] = {id(value): value for value in values}
         position = {key: i for i, key in enumerate(distinct)}
         which = torch.tensor([position[id(value)] for value in values]) if len(distinct) > 1 else None
         bounds.append(Bound(tuple(distinct.values()), which))  # type: ignore[arg-type]
