@@ -20,6 +20,7 @@ from .augment import change
 from .course import Course
 from .evaluate import loss_of, measure, merits_of
 from .optimizer import clip, multiplier, set_learning_rate, state_of
+from .precision import products_in
 from .samples import Samples, rows, through
 
 
@@ -85,7 +86,9 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
         for i in turns[step]:
             work = works[i]
             targets = work.train.targets.index_select(0, samples[i][step])
-            outputs = work.model(work.batch(orders[i][step], changes), context)
+            batch = work.batch(orders[i][step], changes)
+            with products_in(training.precision):
+                outputs = work.model(batch, context).float()
             losses.append(loss_of(work.task, outputs, targets, training.label_smoothing))
             if fitness is not None:
                 fitness.see(i, outputs, targets)
