@@ -64,7 +64,7 @@ def conv4(task: Task, pool: Pool) -> Path:
     for i in range(4):
         module = build(spec, (port,), torch_generator("benchmark", "conv4", i))
         steps[f"conv{i + 1}"] = Step((Frozen(pool.put(spec, module.state_dict()), spec),), (read,))
-        read, port = f"conv{i + 1}", module.output
+        read, port = f"conv{i + 1}", facts(spec, (port,)).output
     return Path(task.inputs, steps, read)
 
 
