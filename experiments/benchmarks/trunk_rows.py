@@ -60,11 +60,11 @@ def conv4(task: Task, pool: Pool) -> Path:
     """
     spec = ModuleSpec("conv", {"channels": 64, "norm": "batch", "pool": 2})
     [(read, port)] = task.inputs.items()
-    steps = {}
-    for i in range(4):
-        module = build(spec, (port,), torch_generator("benchmark", "conv4", i))
-        steps[f"conv{i + 1}"] = Step((Frozen(pool.put(spec, module.state_dict()), spec),), (read,))
-        read, port = f"conv{i + 1}", facts(spec, (port,)).output
+    steps: dict[str, Step] = {}
+    for name in ("conv1", "conv2", "conv3", "conv4"):
+        module = build(spec, (port,), torch_generator("benchmark", name))
+        steps[name] = Step((Frozen(pool.put(spec, module.state_dict()), spec),), (read,))
+        read, port = name, Path(task.inputs, steps, name).ports()[name]
     return Path(task.inputs, steps, read)
 
 
