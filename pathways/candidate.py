@@ -87,6 +87,9 @@ class Training:
         augment: random changes of training images; `None` is off.
         score_views: on how many versions of each validation image quality is measured, changed as training images
             are, the first unchanged: more of them make choices less noisy. It needs `augment`.
+        precision: what products and convolutions of training steps compute in: `float32`, or `bfloat16`, which
+            processors with instructions for it (AMX, AVX-512 BF16) run several times as fast. Weights, optimizer
+            state and losses stay float32, as does all that is measured, predicted and cached.
     """
 
     optimizer: str = "adamw"
@@ -109,6 +112,7 @@ class Training:
     fitness: str = "validation"
     augment: Augment | None = None
     score_views: int = 1
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -154,13 +158,15 @@ class Training:
         if self.steps == 0:
             ignored += [
                 "optimizer", "lr", "head_lr", "weight_decay", "beta2", "momentum", "nesterov", "schedule", "warmup",
-                "clip", "batch", "label_smoothing", "evaluate_every", "keep", "fitness",
+                "clip", "batch", "label_smoothing", "evaluate_every", "keep", "fitness", "precision",
             ]  # fmt: skip
             if self.augment is not None and self.score_views > 1:
                 data["augment"] = replace(self.augment, views=self.score_views, clean=True).identity()
             else:
                 data["augment"] = None
         ignored += ["score_views"] if data["augment"] is None else []
+        if self.precision == "float32":
+            ignored += ["precision"]  # hashes are those of candidates from before there was a choice
         return {name: value for name, value in data.items() if name not in ignored}
 
 
@@ -174,6 +180,7 @@ _CHOICES = {
     "head_refit": ("none", "class_means", "discriminant"),
     "keep": ("best", "last"),
     "fitness": ("validation", "training"),
+    "precision": ("float32", "bfloat16"),
 }
 _WHOLE = ("steps", "batch", "evaluate_every", "score_views")
 _BOUNDS: dict[str, tuple[float, float]] = {

@@ -12,7 +12,7 @@ from pathways.modules import Masked, Value
 from .assemble import PathModule
 from .manifest import TaskRecord
 from .task import Affine, Values
-from .trainer.samples import size
+from .trainer.stored import size
 
 if TYPE_CHECKING:
     from .system import System

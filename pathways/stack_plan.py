@@ -94,7 +94,7 @@ def shape(candidate: Candidate, families: Families, device: str = "cpu") -> tupl
         task, candidate.data[task], candidate.run, candidate.order, training.steps, training.batch,
         training.optimizer, training.nesterov, training.momentum > 0, training.weight_decay > 0, training.clip > 0,
         training.evaluate_every, training.keep, training.fitness, augment, training.score_views, training.head_init,
-        training.head_refit,
+        training.head_refit, training.precision if training.steps else None,
     )
     return (*batches, outline(path, training, families, device))
 

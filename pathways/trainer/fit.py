@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from .augment import change
 from .course import Course
 from .evaluate import loss_of, measure, merits_of
 from .optimizer import clip, multiplier, set_learning_rate, state_of
+from .precision import products_in
 from .samples import Samples, rows, through
 
 
@@ -70,10 +72,11 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
     """
     training, outcome, best = candidate.training, Outcome(), _Best(candidate, drafts, optimizer)
     orders = [batch_order(candidate, work).to(work.train.targets.device) for work in works]
+    samples = [order % len(work.train) for order, work in zip(orders, works, strict=True)]
     turns = task_order(candidate, works)
     noise = torch_generator("noise", candidate.run, candidate.unraced, candidate.repeat)
     changes = torch_generator("changes", candidate.run, *sorted(candidate.paths), candidate.order)
-    fitness = _Fitness(works)
+    fitness = _Fitness(works) if training.fitness == "training" else None
     parameters = [p for draft in drafts.values() for p in draft.parameters()]
     course = Course(candidate)
     for step in range(training.steps if parameters else 0):
@@ -81,17 +84,21 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
         context = Context(generator=noise)
         losses = []
         for i in turns[step]:
-            work, index = works[i], orders[i][step]
-            targets = work.train.targets[index % len(work.train)]
-            outputs = work.model(work.batch(index, changes), context)
+            work = works[i]
+            targets = work.train.targets.index_select(0, samples[i][step])
+            batch = work.batch(orders[i][step], changes)
+            with products_in(training.precision):
+                outputs = work.model(batch, context).float()
             losses.append(loss_of(work.task, outputs, targets, training.label_smoothing))
-            fitness.see(i, outputs, targets)
+            if fitness is not None:
+                fitness.see(i, outputs, targets)
         extra = context.total_loss()
         loss = torch.stack(losses).mean() if len(losses) > 1 else losses[0]
         loss = loss if extra is None else loss + extra
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss became {float(loss.detach())} at step {step}")
-        optimizer.zero_grad(set_to_none=True)
+        if not math.isfinite(value := loss.item()):
+            raise FloatingPointError(f"the loss became {value} at step {step}")
+        for parameter in parameters:
+            parameter.grad = None
         loss.backward()
         clip(parameters, training.clip)
         optimizer.step()
@@ -102,8 +109,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
             best.see(outcome, step + 1, measure_all(works, fitness, step + 1))
     outcome.merits = course.record()
     if outcome.stopped:
-        counted = fitness if training.fitness == "training" else None
-        outcome.measures = measure_all(works, counted, outcome.stopped)
+        outcome.measures = measure_all(works, fitness, outcome.stopped)
         outcome.curve += [(outcome.stopped, name, m.validation) for name, m in outcome.measures.items()]
         return outcome
     best.see(outcome, training.steps, measure_all(works, fitness, training.steps))

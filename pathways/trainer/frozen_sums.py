@@ -11,7 +11,8 @@ from pathways.assemble import PathModule, frozen_parts, frozen_prefix
 from pathways.modules import Frozen, Masked
 from pathways.path import Path, Step
 
-from .samples import Samples, size
+from .samples import Samples
+from .stored import gathered, size
 
 if TYPE_CHECKING:
     from .train import Trainer
@@ -59,7 +60,7 @@ def _activations(trainer: Trainer, path: Path, step: str, ref: Frozen, samples: 
         return model
 
     value = trainer.beyond_prefix(alone, samples, assemble).values.get(step)
-    return None if isinstance(value, Masked) else value
+    return None if value is None or isinstance(value, Masked) else gathered(value, slice(None))
 
 
 __all__ = ["frozen_sum"]

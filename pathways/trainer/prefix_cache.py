@@ -15,9 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pathways.engine import CACHE_BYTES
-from pathways.modules import Masked, Value
+from pathways.modules import Masked
+
+from .stored import Held, Stored
 
 _log = logging.getLogger("pathways.trainer")
+_CHANNELS_LAST = "NHWC"
 
 
 class PrefixCache:
@@ -43,7 +46,7 @@ class PrefixCache:
         self.directory = directory
         self.limit = limit
 
-    def get(self, key: str) -> Value | None:
+    def get(self, key: str) -> Held | None:
         """The value under `key`, mapped from its file; `None` where there is none that is whole."""
         file = self._file(key)
         if not self.limit or not file.exists():
@@ -51,7 +54,8 @@ class PrefixCache:
         try:
             with safe_open(file, framework="pt") as opened:
                 tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-                checked = (opened.metadata() or {}).get("sum") == _checksum(tensors)
+                said = opened.metadata() or {}
+                checked = said.get("sum") == _checksum(tensors)
         except (OSError, SafetensorError):
             checked = False
         if not checked:
@@ -61,11 +65,13 @@ class PrefixCache:
         with suppress(OSError):
             os.utime(file)  # used now
         value = tensors["value"]
+        if said.get("axes") == _CHANNELS_LAST:
+            return Stored(value, channels_last=True)
         return Masked(value, tensors["mask"]) if "mask" in tensors else value
 
-    def put(self, key: str, value: Value) -> None:
-        """Keep a value, unless it is too large or the disk is full; older ones make room."""
-        tensors = {"value": value.value, "mask": value.mask} if isinstance(value, Masked) else {"value": value}
+    def put(self, key: str, held: Held) -> None:
+        """Keep activations, unless they are too large or the disk is full; older ones make room."""
+        tensors, axes = _taken_apart(held)
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         if size > self.limit // 2:
@@ -73,7 +79,7 @@ class PrefixCache:
         part = self.directory / f".tmp-{uuid4().hex}"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, part, metadata={"sum": _checksum(tensors)})
+            save_file(tensors, part, metadata={"sum": _checksum(tensors)} | axes)
             os.replace(part, self._file(key))
             self._make_room()
         except (OSError, SafetensorError) as error:
@@ -103,6 +109,13 @@ class PrefixCache:
 def prefixes_of(pool: FilePath, limit: int = CACHE_BYTES) -> PrefixCache:
     """The cache of the run whose pool is in that directory."""
     return PrefixCache(pool.parent / "cache" / "prefixes", limit)
+
+
+def _taken_apart(held: Held) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors to be written, and what is said of their axes."""
+    if isinstance(held, Stored):
+        return {"value": held.tensor}, {"axes": _CHANNELS_LAST} if held.channels_last else {}
+    return {"value": held.value, "mask": held.mask} if isinstance(held, Masked) else {"value": held}, {}
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:

@@ -18,6 +18,7 @@ from pathways.seeds import torch_generator
 from pathways.task import Split, Task
 
 from .augment import views_of
+from .stored import Held, Stored, gathered, stored_input
 
 EVALUATION_BATCH = 1024
 
@@ -27,13 +28,13 @@ class Samples:
     """Values ready for a model, and their targets.
 
     Args:
-        values: by input or step name, float or integer, (views * N, ...).
+        values: by input or step name, (views * N, ...): as a model reads them, or `Stored` to be read so by `rows`.
         targets: (N, ...), of one view.
         views: how many versions of each sample `values` holds, view by view.
         key: the content hash of the values, for caches.
     """
 
-    values: Mapping[str, Value]
+    values: Mapping[str, Held]
     targets: Tensor
     views: int
     key: str
@@ -43,13 +44,15 @@ class Samples:
 
 
 def prepare(task: Task, split: str, augment: Augment | None = None) -> Samples:
-    """Transform a split of a task, and make its augmented views.
+    """A split of a task as it is held, its augmented views made.
+
+    Bytes are transformed when a batch is read; all other values, and views, which lie between pixels, here.
 
     Raises:
         ConfigError: augmentation where no input is an image.
     """
     data: Split = task.splits[split]
-    values = {name: _transformed(task, name, value) for name, value in data.inputs.items()}
+    values = {name: _held(task, name, value) for name, value in data.inputs.items()}
     views = 1
     if augment is not None:
         check_images(task)
@@ -59,20 +62,20 @@ def prepare(task: Task, split: str, augment: Augment | None = None) -> Samples:
         for name, value in values.items():
             if name in images:
                 generator = torch_generator("views", task.fingerprint, split, name, content_hash(vars(augment)))
-                values[name] = views_of(value, augment, generator)  # type: ignore[arg-type]
-            elif isinstance(value, Masked):
-                values[name] = Masked(torch.cat([value.value] * views), torch.cat([value.mask] * views))
+                values[name] = views_of(gathered(value, slice(None)), augment, generator)  # type: ignore[arg-type]
             else:
-                values[name] = torch.cat([value] * views)
+                values[name] = _repeated(value, views)
     key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
     return Samples(values, data.targets, views, key)
 
 
-def placed(value: Value, device: str) -> Value:
+def placed(held: Held, device: str) -> Held:
     """The value on that device; itself where it is there."""
-    if isinstance(value, Masked):
-        return Masked(value.value.to(device), value.mask.to(device))
-    return value.to(device)
+    if isinstance(held, Masked):
+        return Masked(held.value.to(device), held.mask.to(device))
+    if isinstance(held, Stored):
+        return replace(held, tensor=held.tensor.to(device))
+    return held.to(device)
 
 
 def moved(samples: Samples, device: str) -> Samples:
@@ -89,28 +92,34 @@ def check_images(task: Task) -> None:
         )
 
 
-def _transformed(task: Task, name: str, value: Value) -> Value:
+def _held(task: Task, name: str, value: Value) -> Held:
     if task.inputs[name].integer:
         return value
     affine = task.transform[name]
-    return Masked(affine(value.value), value.mask) if isinstance(value, Masked) else affine(value)
+    return Masked(affine(value.value), value.mask) if isinstance(value, Masked) else stored_input(value, affine)
 
 
-def rows(values: Mapping[str, Value], index: Tensor | slice) -> dict[str, Value]:
-    """The values of the samples at `index`."""
-    return {
-        name: Masked(v.value[index], v.mask[index]) if isinstance(v, Masked) else v[index] for name, v in values.items()
-    }
+def _repeated(held: Held, times: int) -> Held:
+    if isinstance(held, Masked):
+        return Masked(torch.cat([held.value] * times), torch.cat([held.mask] * times))
+    if isinstance(held, Stored):
+        return replace(held, tensor=torch.cat([held.tensor] * times))
+    return torch.cat([held] * times)
 
 
-def count(values: Mapping[str, Value]) -> int:
+def rows(values: Mapping[str, Held], index: Tensor | slice) -> dict[str, Value]:
+    """The values of the samples at `index`, as modules read them."""
+    return {name: gathered(held, index) for name, held in values.items()}
+
+
+def count(values: Mapping[str, Held]) -> int:
     """How many samples the values hold."""
-    value = next(iter(values.values()))
-    return int((value.value if isinstance(value, Masked) else value).shape[0])
+    held = next(iter(values.values()))
+    return len(held.value if isinstance(held, Masked) else held)
 
 
 @torch.no_grad()
-def through(model: PathModule, values: Mapping[str, Value], wanted: tuple[str, ...]) -> dict[str, Value]:
+def through(model: PathModule, values: Mapping[str, Held], wanted: tuple[str, ...]) -> dict[str, Value]:
     """The values of steps `wanted` for all samples, in evaluation mode, in large batches."""
     training = model.training
     model.eval()
@@ -154,9 +163,3 @@ class Recent:
 
     def __contains__(self, key: str) -> bool:
         return key in self._held
-
-
-def size(value: Value) -> int:
-    """The bytes of a value."""
-    tensors = (value.value, value.mask) if isinstance(value, Masked) else (value,)
-    return sum(t.numel() * t.element_size() for t in tensors)

@@ -115,7 +115,7 @@ class Slots:
     def select(self, kept: Tensor) -> None:
         """Keep the candidates at these places only."""
         tensors = {n: t.detach()[kept].requires_grad_(t.requires_grad) for n, t in self.stack.tensors.items()}
-        self.stack = Stack(tensors)
+        self.stack = Stack(tensors, low=self.stack.low)
         self.trained = self.trained[kept]
         self.drafts = tuple(self.drafts[k] for k in kept.tolist())
 
@@ -175,6 +175,7 @@ class StackedPaths:
         self.paths, self.families, self.device = tuple(paths), families, device
         self._weights = weights
         self._mode: bool | None = None
+        self._low = torch.bfloat16 if trainings[0].precision == "bfloat16" else None
         self._built: dict[Any, Mapping[str, Tensor]] = {}
         parts = [trained_part(path, training) for path, training in zip(paths, trainings, strict=True)]
         self.boundary = [boundary for _, boundary in parts]
@@ -315,7 +316,7 @@ class StackedPaths:
         if any(drafts):
             for name, _ in shell.named_parameters():
                 tensors[name].requires_grad_()
-        return Slots(shell, Stack(tensors), torch.tensor(trained, device=self.device), drafts)
+        return Slots(shell, Stack(tensors, low=self._low), torch.tensor(trained, device=self.device), drafts)
 
     def _tensors(self, k: int, ref: ModuleRef, ports: tuple[Port, ...]) -> Mapping[str, Tensor]:
         """The weights that a module starts from; modules that start from one named seed are initialised once."""

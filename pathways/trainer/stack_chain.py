@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pathways.modules import Stack
-from pathways.modules.stacked import product, pull_back, take_step
+from pathways.modules.stacked import in_few_bits, product, pull_back, take_step
 
 from .stack import Slots, StackedPaths
 
@@ -39,8 +39,8 @@ class Link:
 
     def forward(self, x: Tensor, values: Sequence[Tensor]) -> Tensor:
         """(K or 1, B, d), beside the values that are given, to (K, B, o); what `backward` needs is kept."""
-        self._x = x
-        y = product(self.stack, self.layer, x, self.relu)
+        self._x = in_few_bits(self.stack, self.layer, x)
+        y = product(self.stack, self.layer, self._x, self.relu)
         self._y = y if self.relu else None
         total = y[:, 0]
         if self.stack.slots > 1:

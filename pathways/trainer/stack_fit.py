@@ -20,6 +20,7 @@ from .stack import Slots, StackedPaths
 from .stack_chain import backward, chain_of, forward
 from .stack_losses import answers_of, losses_and_pulls, losses_of
 from .stack_optimizer import StackOptimizer
+from .stored import Stored, gathered
 
 EVALUATION_ROWS = 4096  # candidates x samples in one pass without gradients: what a pass makes stays in the cache
 
@@ -33,14 +34,14 @@ class Bound:
         which: (K,), which of them each candidate reads; `None` where all read the same.
     """
 
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[Tensor | Stored, ...]
     which: Tensor | None = None
 
     def rows(self, index: Tensor | slice) -> Tensor:
         """The samples at `index`: (K, B, ...), or (1, B, ...) where all candidates read the same."""
         if self.which is None:
-            return self.tensors[0][index][None]
-        return torch.stack([tensor[index] for tensor in self.tensors])[self.which]
+            return gathered(self.tensors[0], index)[None]
+        return torch.stack([gathered(tensor, index) for tensor in self.tensors])[self.which]
 
     def select(self, kept: Tensor) -> Bound:
         """For the candidates at these places only."""

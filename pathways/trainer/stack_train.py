@@ -15,9 +15,10 @@ from pathways.stack_plan import summed, trained_part, trains
 
 from .fit import Outcome, order_of
 from .frozen_sums import frozen_sum
-from .samples import Samples, size
+from .samples import Samples
 from .stack import StackedPaths
 from .stack_fit import Bound, Fitted, Part, StackSplit, fit_stack
+from .stored import size
 
 if TYPE_CHECKING:
     from .train import Trainer

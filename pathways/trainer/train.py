@@ -25,7 +25,6 @@ from pathways.modules import (
     Frozen,
     Module,
     ModuleRef,
-    Value,
     Vector,
     Warm,
     content_hash,
@@ -41,8 +40,9 @@ from .heads import fit_closed_form
 from .numerics import repeatable
 from .optimizer import begin_where_state_is_lacking, load_state, make_optimizer, state_of
 from .prefix_cache import PrefixCache
-from .samples import Recent, Samples, moved, placed, prepare, size, through
+from .samples import Recent, Samples, moved, placed, prepare, through
 from .stack_train import TooLarge, train_stack
+from .stored import Held, size, stored_activations
 
 _log = logging.getLogger("pathways.trainer")
 
@@ -225,7 +225,7 @@ class Trainer:
         return replace(beyond, values={**beyond.values, **known}) if known else beyond
 
     def prepared(self, task: Task, split: str, augment: Augment | None) -> Samples:
-        """A split, transformed and with its views, made once."""
+        """A split as it is held, with its views, made once."""
         key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
         found = self.recent.get(key)
         if found is None:
@@ -257,14 +257,15 @@ class Trainer:
             limit = self.recent.limit // 8
             small = [name for name in prefix if bytes_of[name] <= limit and keys[name] not in self.recent]
             for name, value in through(assemble(), samples.values, tuple(dict.fromkeys([*small, *missing]))).items():
-                self.recent.put(keys[name], value, size(value))
+                held = stored_activations(value)
+                self.recent.put(keys[name], held, size(held))
                 if name in missing:
-                    values[name] = value
-                    self._prefixes.put(keys[name], value)
+                    values[name] = held
+                    self._prefixes.put(keys[name], held)
         key = content_hash([samples.key, [path.step_hashes[name] for name in boundary]])
         return Samples(values, samples.targets, samples.views, key)
 
-    def _known(self, key: str) -> Value | None:
+    def _known(self, key: str) -> Held | None:
         """Activations that are in memory or on disk."""
         value = self.recent.get(key)
         if value is None and (value := self._prefixes.get(key)) is not None:

@@ -99,6 +99,15 @@ def test_training_of_a_control_changes_that_of_the_run(tmp_path):
     assert own == replace(config.training, steps=99, augment=Augment(rotate=10.0, views=2))
 
 
+def test_precision_is_a_word_of_training_and_of_the_search(tmp_path):
+    low = small(tmp_path, SMALL, "training.precision=bfloat16")
+    assert low.training == replace(small(tmp_path).training, precision="bfloat16")
+    with pytest.raises(ConfigError, match=r"`precision` must be one of .* found 'half'"):
+        small(tmp_path, SMALL, "training.precision=half")
+    searched = small(tmp_path, SMALL, "strategy.munet.space={precision: [float32, bfloat16]}")
+    assert searched.strategy.strategy.space["precision"] == ("float32", "bfloat16")
+
+
 def test_training_of_a_strategy_changes_that_of_the_run(tmp_path):
     config = small(tmp_path, SMALL, "strategy.munet.training.steps=7")
     assert config.strategy.strategy.training == replace(config.training, steps=7)

@@ -65,6 +65,39 @@ def test_inner_axes_of_tokens_stay():
     assert torch.allclose(found[1, 0], wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("rate", [None, torch.full((3, 2, 1, 1), 0.1)])
+def test_products_in_few_bits_give_values_gradients_and_steps_to_those_bits(shared, rate):
+    k, s, o, d, b = 3, 2, 64, 300, 130
+    plain, low = stack_of(k, s, o, d, rate=rate), stack_of(k, s, o, d, rate=rate, low=torch.bfloat16)
+    x, pull = draw(1 if shared else k, b, d), draw(k, s, b, o)
+    found = []
+    for stack in (plain, low):
+        own = x.clone().requires_grad_()
+        for tensor in stack.tensors.values() if rate is None else ():
+            tensor.requires_grad_()
+        y = affine(stack, "linear", own)
+        (y * pull).sum().backward()
+        moved = [stack[name].grad if rate is None else stack[name] for name in stack]
+        found.append([y.detach(), own.grad, *(tensor.detach() for tensor in moved)])
+    for exact, rounded in zip(*found, strict=True):
+        assert rounded.dtype == torch.float32
+        if exact.shape != (k, s, o):  # biases are no operands
+            assert not torch.equal(exact, rounded)
+        # bfloat16 has 8 bits: each product's operands are off by at most 2^-9 of themselves
+        assert float((exact - rounded).norm() / exact.norm()) < 2**-7
+
+
+def test_few_bits_are_for_training_and_for_products_large_enough():
+    x, stack = draw(1, 130, 300), stack_of(2, 1, 64, 300)
+    low = Stack(stack.tensors, low=torch.bfloat16)
+    with torch.no_grad():
+        assert torch.equal(affine(low, "linear", x), affine(stack, "linear", x))
+    assert not torch.equal(affine(low, "linear", x), affine(stack, "linear", x))
+    assert torch.equal(affine(low, "linear", x[:, :16]), affine(stack, "linear", x[:, :16]))
+    assert low.each().low == torch.bfloat16
+
+
 @pytest.fixture
 def one_thread():
     before = torch.get_num_threads()
@@ -74,19 +107,22 @@ def one_thread():
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize(("s", "o", "d"), [(3, 20, 784), (1, 10, 784), (1, 10, 64), (3, 20, 20), (1, 47, 392)])
+@pytest.mark.parametrize(("s", "o", "d", "low"), [
+    (3, 20, 784, None), (1, 10, 784, None), (1, 10, 64, None), (3, 20, 20, None), (1, 47, 392, None),
+    (3, 20, 784, torch.bfloat16), (1, 64, 784, torch.bfloat16), (1, 300, 1500, torch.bfloat16),
+])  # fmt: skip
 @pytest.mark.parametrize("b", [16, 128])
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_candidate_does_not_see_who_else_is_in_its_stack(shared, b, s, o, d):
+def test_a_candidate_does_not_see_who_else_is_in_its_stack(shared, b, s, o, d, low):
     """Equal to the bit at one thread: a result does not depend on which candidates were trained beside it."""
-    stack, pull = stack_of(9, s, o, d), draw(9, s, b, o)
+    stack, pull = stack_of(9, s, o, d, low=low), draw(9, s, b, o)
     x = draw(1 if shared else 9, b, d)
     rate = torch.full((9, s, 1, 1), 0.01)
     # A stack of one has a twin: with one candidate nothing would tell values that all share from values of its own.
     def twins(t, k):
         return torch.stack([t[k], t[k]])
 
-    alone = [Stack({n: twins(t, k) for n, t in stack.tensors.items()}, rate[:2]) for k in range(9)]
+    alone = [Stack({n: twins(t, k) for n, t in stack.tensors.items()}, rate[:2], low) for k in range(9)]
     stack.rate = rate
     for step in range(3):
         together = affine(stack, "linear", x, "relu")

@@ -47,7 +47,7 @@ OTHER: dict[str, Any] = {
     "optimizer": "sgd", "lr": 0.5, "head_lr": 2.0, "weight_decay": 0.1, "beta2": 0.9, "momentum": 0.9, "nesterov": True,
     "schedule": "constant", "warmup": 0.5, "clip": 1.0, "steps": 77, "batch": 7, "label_smoothing": 0.1,
     "head_init": "zeros", "head_refit": "discriminant", "evaluate_every": 10, "keep": "last", "fitness": "training",
-    "augment": Augment(rotate=5.0, views=2), "score_views": 3,
+    "augment": Augment(rotate=5.0, views=2), "score_views": 3, "precision": "bfloat16",
 }
 DURING_TRAINING = set(OTHER) - {"steps", "head_init", "head_refit"}
 
@@ -214,6 +214,7 @@ def test_trained_paths_hold_the_blobs_of_the_result() -> None:
     (lambda: Training(steps=1.5), "`steps` must be a whole number, found 1.5"),  # type: ignore[arg-type]
     (lambda: Training(nesterov=1), "`nesterov` must be true or false, found 1"),  # type: ignore[arg-type]
     (lambda: Training(optimizer="lion"), "`optimizer` must be one of .* found 'lion'"),
+    (lambda: Training(precision="half"), r"`precision` must be one of \('float32', 'bfloat16'\), found 'half'"),
     (lambda: Augment(rotate=-1.0), "`rotate` of `augment` must be a number of at least 0"),
     (lambda: Augment(views=1.5), "`views` of `augment` must be a whole number"),  # type: ignore[arg-type]
     (lambda: Augment(clean=1), "`clean` of `augment` must be true or false"),  # type: ignore[arg-type]

@@ -13,7 +13,8 @@ from pathways.path import Path, Step
 from pathways.pool import Pool
 from pathways.task import Affine, Classes, Split, Task
 from pathways.trainer.fit import Work, batch_order, task_order
-from pathways.trainer.samples import EVALUATION_BATCH, Recent, count, prepare, rows, size, through
+from pathways.trainer.samples import EVALUATION_BATCH, Recent, count, prepare, rows, through
+from pathways.trainer.stored import Stored, size
 
 
 def mixed(n: int = 6) -> Task:
@@ -43,8 +44,9 @@ def test_stored_values_are_transformed_and_ids_left_alone() -> None:
     samples = prepare(task, "train")
     x, ids = samples.values["x"], samples.values["ids"]
     stored, stored_ids = task.splits["train"].inputs["x"], task.splits["train"].inputs["ids"]
-    assert isinstance(x, torch.Tensor)
-    torch.testing.assert_close(x, stored.float() / 255 - 0.5)
+    assert isinstance(x, Stored)
+    assert x.tensor is stored  # no second copy of a task's bytes
+    torch.testing.assert_close(x[:], stored.float() / 255 - 0.5)
     assert ids is stored_ids
     assert (samples.views, len(samples), count(samples.values)) == (1, 6, 6)
 
@@ -59,7 +61,7 @@ def test_views_stand_view_by_view_in_all_inputs() -> None:
         of_view = rows(samples.values, slice(6 * view, 6 * view + 6))
         assert all(torch.equal(a, b) for a, b in zip(of_view["ids"], plain.values["ids"], strict=True))
     assert isinstance(x, torch.Tensor)
-    assert torch.equal(x[:6], plain.values["x"])
+    assert torch.equal(x[:6], rows(plain.values, slice(None))["x"])
 
 
 def test_keys_tell_data_split_and_augmentation_apart() -> None:
