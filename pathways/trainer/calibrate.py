@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path as FilePath
 from statistics import median
 
@@ -99,7 +99,7 @@ def _step(size: int, device: str) -> Callable[[], None]:
         h = affine(first, "linear", x, "relu").sum(1)
         affine(second, "linear", h, "relu").sum().backward()
 
-    return Replayed(step, torch.device(device)) if kind_of(device) == "cuda" else step
+    return partial(Replayed(torch.device(device)), step) if kind_of(device) == "cuda" else step
 
 
 __all__ = ["measured_rates", "stack_size"]

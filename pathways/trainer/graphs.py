@@ -15,7 +15,7 @@ WARM = 3  # calls before a capture, in which libraries choose and allocate; as t
 
 
 class Replayed:
-    """A function of no arguments that reads and writes tensors in places that stay: the same with a graph as without.
+    """Calls a function that reads and writes tensors in places that stay: the same with a graph as without.
 
     A step of a small stack is some hundred kernels of a few microseconds each, which the processor cannot launch as
     fast as they run; a graph launches them as one. What changes from call to call must be a tensor in its place, for
@@ -24,24 +24,24 @@ class Replayed:
 
     Work that cannot be captured (it asks the GPU for a number, say) runs as it is, and a log line says why.
 
+    The function is not held, so that whoever owns both is freed, and with it the GPU's memory, when nobody needs it.
+
     Args:
-        work: what to do; it returns nothing.
         device: the GPU.
 
     Reference: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
     """
 
-    def __init__(self, work: Callable[[], None], device: torch.device) -> None:
-        self._work = work
+    def __init__(self, device: torch.device) -> None:
         self._stream: Any = torch.cuda.Stream(device)
         self._graph: Any = None
         self._warm = 0
         self._refused = False
 
-    def __call__(self) -> None:
-        """Do the work once."""
+    def __call__(self, work: Callable[[], None]) -> None:
+        """Do the work once; it is the same at every call, until `reset`."""
         if self._graph is None and self._warm >= WARM and not self._refused:
-            self._capture()
+            self._capture(work)
         if self._graph is not None:
             self._graph.replay()
             return
@@ -49,19 +49,19 @@ class Replayed:
         main = torch.cuda.current_stream()
         self._stream.wait_stream(main)
         with torch.cuda.stream(self._stream):
-            self._work()
+            work()
         main.wait_stream(self._stream)
 
     def reset(self) -> None:
         """Forget what was captured: the work now reads other places, or does something else."""
         self._graph, self._warm = None, 0
 
-    def _capture(self) -> None:
+    def _capture(self, work: Callable[[], None]) -> None:
         graph = torch.cuda.CUDAGraph()
         try:
             # A capture that fails leaves its stream as the current one; the outer context puts the main one back.
             with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph, stream=self._stream):
-                self._work()
+                work()
         except RuntimeError as error:
             self._refused = True
             _log.warning("steps of a stack are not captured as a CUDA graph: %s", str(error)[:300])

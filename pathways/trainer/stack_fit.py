@@ -181,7 +181,7 @@ class _Run:
         self.back: list[int] = []
         self.answers = validation.targets.cpu()  # measures are taken on the processor
         self.at = torch.zeros(1, dtype=torch.long, device=device)  # the step, where a graph finds it
-        self.replayed = Replayed(self.step_in_place, device) if graphs and device.type == "cuda" else None
+        self.replayed = Replayed(device) if graphs and device.type == "cuda" else None
 
     # -- a step -------------------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class _Run:
         if self.replayed is None:
             self.step(step, self.order[step], self.targets[step])
         else:
-            self.replayed()
+            self.replayed(self.step_in_place)
         self.taken += 1
 
     def step_in_place(self) -> None:

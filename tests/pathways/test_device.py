@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -206,6 +208,23 @@ def test_a_graph_is_captured_anew_when_candidates_stop(tmp_path, name):
     assert all(graph.replays for graph in gpu.graphs)
 
 
+def test_the_memory_of_a_stack_is_free_when_it_is_trained(tmp_path):
+    """At once, not when Python next looks for cycles: on a GPU that may be too late for the next stack."""
+    asked = stack_of(Pool(tmp_path / "pool"), **OPTIMIZERS["adamw"])
+    gc.collect()
+    gc.disable()
+    try:
+        with pretended() as gpu:
+            trained(tmp_path, asked, TASK, device="cuda", stacked=True)
+            [graph] = gpu.graphs
+            gpu.graphs.clear()
+            left = weakref.ref(graph)
+            del graph
+            assert left() is None
+    finally:
+        gc.enable()
+
+
 class _Asking:
     """Work that asks the GPU for a number, which a capture does not allow."""
 
@@ -220,9 +239,9 @@ class _Asking:
 def test_what_cannot_be_captured_runs_as_it_is(caplog):
     with pretended():
         work = _Asking()
-        replayed = graphs.Replayed(work, torch.device("cuda"))
+        replayed = graphs.Replayed(torch.device("cuda"))
         for _ in range(8):
-            replayed()
+            replayed(work)
         assert work.value.tolist() == [8.0] * 3
     assert caplog.text.count("not captured as a CUDA graph") == 1
 
