@@ -193,8 +193,9 @@ class Pool:
         return data
 
     def _holds(self, blob: str, data: Data) -> bool:
+        file = self.path(blob)
         try:
-            return self.path(blob).read_bytes() == data
+            return os.path.exists(file) and file.read_bytes() == data
         except OSError:
             return False
 

@@ -22,7 +22,7 @@ from .stack_losses import answers_of, losses_and_pulls, losses_of
 from .stack_optimizer import StackOptimizer
 from .stored import Stored, gathered
 
-EVALUATION_ROWS = 4096  # candidates x samples in one pass without gradients: what a pass makes stays in the cache
+EVALUATION_ROWS = 8192  # candidates x samples in one pass without gradients: what a pass makes stays in the cache
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ def losses_and_pulls(
         return losses, _scaled(off, scale, 2 * k / off.numel())
     logs = F.log_softmax(outputs.transpose(1, 2), 1)
     index = targets.expand(k, 1, b)
-    losses = logs.gather(1, index).mean((1, 2)).neg_()
+    losses = logs.gather(1, index).view(k, b).sum(1).mul_(-1 / b)
     if smoothing is None:
         pulls = logs.exp_().scatter_(1, index, -1.0, reduce="add")
     else:
