@@ -73,7 +73,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
     turns = task_order(candidate, works)
     noise = torch_generator("noise", candidate.run, candidate.unraced, candidate.repeat)
     changes = torch_generator("changes", candidate.run, *sorted(candidate.paths), candidate.order)
-    fitness = _Fitness(works)
+    fitness = _Fitness(works) if training.fitness == "training" else None
     parameters = [p for draft in drafts.values() for p in draft.parameters()]
     course = Course(candidate)
     for step in range(training.steps if parameters else 0):
@@ -85,7 +85,8 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
             targets = work.train.targets[index % len(work.train)]
             outputs = work.model(work.batch(index, changes), context)
             losses.append(loss_of(work.task, outputs, targets, training.label_smoothing))
-            fitness.see(i, outputs, targets)
+            if fitness is not None:
+                fitness.see(i, outputs, targets)
         extra = context.total_loss()
         loss = torch.stack(losses).mean() if len(losses) > 1 else losses[0]
         loss = loss if extra is None else loss + extra
@@ -102,8 +103,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
             best.see(outcome, step + 1, measure_all(works, fitness, step + 1))
     outcome.merits = course.record()
     if outcome.stopped:
-        counted = fitness if training.fitness == "training" else None
-        outcome.measures = measure_all(works, counted, outcome.stopped)
+        outcome.measures = measure_all(works, fitness, outcome.stopped)
         outcome.curve += [(outcome.stopped, name, m.validation) for name, m in outcome.measures.items()]
         return outcome
     best.see(outcome, training.steps, measure_all(works, fitness, training.steps))

@@ -20,6 +20,8 @@ from pathways.task import Split, Task
 from .augment import views_of
 
 EVALUATION_BATCH = 1024
+IMAGE_BATCH = 256
+"""The same for images on a CPU: feature maps of more leave the processor's caches, a third slower."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +98,25 @@ def count(values: Mapping[str, Value]) -> int:
     return int((value.value if isinstance(value, Masked) else value).shape[0])
 
 
+def evaluation_batch(values: Mapping[str, Value]) -> int:
+    """How many samples pass at once where nothing is trained.
+
+    >>> evaluation_batch({"x": torch.zeros(3, 8)}), evaluation_batch({"image": torch.zeros(3, 1, 28, 28)})
+    (1024, 256)
+    """
+    images = any(isinstance(v, Tensor) and v.ndim == 4 and v.device.type == "cpu" for v in values.values())
+    return IMAGE_BATCH if images else EVALUATION_BATCH
+
+
 @torch.no_grad()
 def through(model: PathModule, values: Mapping[str, Value], wanted: tuple[str, ...]) -> dict[str, Value]:
     """The values of steps `wanted` for all samples, in evaluation mode, in large batches."""
     training = model.training
     model.eval()
     chunks: list[dict[str, Value]] = []
-    for start in range(0, count(values), EVALUATION_BATCH):
-        batch = rows(values, slice(start, start + EVALUATION_BATCH))
+    size_of_batch = evaluation_batch(values)
+    for start in range(0, count(values), size_of_batch):
+        batch = rows(values, slice(start, start + size_of_batch))
         passed = {name: batch[name] for name in wanted if name in batch}
         computed = tuple(name for name in wanted if name not in batch)
         chunks.append({**passed, **(model.compute(batch, computed, Context()) if computed else {})})
