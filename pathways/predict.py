@@ -14,7 +14,7 @@ from .errors import DataError
 from .manifest import TaskRecord
 from .ready import Ready, ready
 from .task import Classes
-from .trainer.samples import EVALUATION_BATCH, count, rows
+from .trainer.samples import count, evaluation_batch, rows
 
 if TYPE_CHECKING:
     from .system import System
@@ -38,11 +38,10 @@ def predict(system: System, task: str, inputs: Value | Mapping[str, Value]) -> T
 
 def _in_batches(champion: Ready, values: Mapping[str, Value]) -> Tensor:
     """The scores of all samples, computed in large batches as trainers do."""
-    n = count(values)
-    if n <= EVALUATION_BATCH:
+    n, batch = count(values), evaluation_batch(values)
+    if n <= batch:
         return champion(values)
-    starts = range(0, n, EVALUATION_BATCH)
-    return torch.cat([champion(rows(values, slice(start, start + EVALUATION_BATCH))) for start in starts])
+    return torch.cat([champion(rows(values, slice(start, start + batch))) for start in range(0, n, batch)])
 
 
 def _tensor(name: str, given: Any, record: TaskRecord) -> Tensor:

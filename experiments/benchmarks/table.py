@@ -10,6 +10,8 @@ BENCHMARKS: Mapping[str, str] = {
     "fitness-of-paths": "pathways.experiments.benchmarks.pathnet_rows:fitness",
     "mlps-two-cores": "pathways.experiments.benchmarks.mlp_rows:mlps",
     "frozen-trunk": "pathways.experiments.benchmarks.trunk_rows:frozen_trunk",
+    "quickstart-stream": "pathways.experiments.benchmarks.stream:independent",
+    "quickstart-stream-finetuned": "pathways.experiments.benchmarks.stream:finetuned",
     "plain-epoch": "pathways.experiments.benchmarks.epoch_rows:epoch",
     "stack-memory": "pathways.experiments.benchmarks.memory_rows:memory",
     "import": "pathways.experiments.benchmarks.fresh:import_time",

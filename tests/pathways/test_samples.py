@@ -12,8 +12,18 @@ from pathways.modules import Draft, Ids, Image, Masked, ModuleSpec, Vector
 from pathways.path import Path, Step
 from pathways.pool import Pool
 from pathways.task import Affine, Classes, Split, Task
+from pathways.trainer import samples
 from pathways.trainer.fit import Work, batch_order, task_order
-from pathways.trainer.samples import EVALUATION_BATCH, Recent, count, prepare, rows, through
+from pathways.trainer.samples import (
+    EVALUATION_BATCH,
+    IMAGE_BATCH,
+    Recent,
+    count,
+    evaluation_batch,
+    prepare,
+    rows,
+    through,
+)
 from pathways.trainer.stored import Stored, size
 
 
@@ -98,6 +108,17 @@ def test_passing_through_is_one_forward_in_evaluation_mode() -> None:
     assert torch.equal(values["x"], x)
     assert count({"s1": values["s1"]}) == n
     assert not values["s2"].requires_grad
+
+
+def test_images_pass_through_in_smaller_batches_to_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    convolution = Draft("conv", ModuleSpec("conv", {"channels": 8, "norm": "batch", "pool": 2}))
+    model = assembled(chain(Image(1, 8, 8), convolution, Draft("flat", ModuleSpec("flatten")), head(2)))
+    x = torch.randn(2 * IMAGE_BATCH + 37, 1, 8, 8, generator=seeded(1))
+    assert evaluation_batch({"x": x}) == IMAGE_BATCH < EVALUATION_BATCH == evaluation_batch({"x": x.flatten(1)})
+    assert evaluation_batch({"x": Stored(x.byte())}) == IMAGE_BATCH
+    small = through(model, {"x": x}, ("s2",))["s2"]
+    monkeypatch.setattr(samples, "IMAGE_BATCH", EVALUATION_BATCH)
+    torch.testing.assert_close(small, through(model, {"x": x}, ("s2",))["s2"])
 
 
 def test_masks_pass_through() -> None:
