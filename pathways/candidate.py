@@ -131,8 +131,11 @@ class Training:
             raise ConfigError(f"`nesterov` must be true or false, found {self.nesterov!r}.")
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as plain data."""
-        return {name: getattr(self, name) for name in _PLAIN} | {"augment": self.augment and asdict(self.augment)}
+        """The settings as plain data. `precision` is left out where it is the default: runs from before it can be read."""
+        data = {name: getattr(self, name) for name in _PLAIN} | {"augment": self.augment and asdict(self.augment)}
+        if self.precision == "float32":
+            del data["precision"]
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Training:
@@ -165,8 +168,6 @@ class Training:
             else:
                 data["augment"] = None
         ignored += ["score_views"] if data["augment"] is None else []
-        if self.precision == "float32":
-            ignored += ["precision"]  # hashes are those of candidates from before there was a choice
         return {name: value for name, value in data.items() if name not in ignored}
 
 

@@ -87,7 +87,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
             work = works[i]
             targets = work.train.targets.index_select(0, samples[i][step])
             batch = work.batch(orders[i][step], changes)
-            with products_in(training.precision):
+            with products_in(training.precision, targets.device.type):
                 outputs = work.model(batch, context).float()
             losses.append(loss_of(work.task, outputs, targets, training.label_smoothing))
             if fitness is not None:
