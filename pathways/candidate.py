@@ -131,7 +131,7 @@ class Training:
             raise ConfigError(f"`nesterov` must be true or false, found {self.nesterov!r}.")
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as plain data. `precision` is left out where it is the default: runs from before it can be read."""
+        """The settings as plain data; without `precision` at its default, as runs from before there was a choice."""
         data = {name: getattr(self, name) for name in _PLAIN} | {"augment": self.augment and asdict(self.augment)}
         if self.precision == "float32":
             del data["precision"]

@@ -79,7 +79,7 @@ class Pool:
         if not self._holds(blob, data):
             write_atomically(self.path(blob), data, durable=False)
         if blob not in self._cache:
-            self._remember(blob, from_bytes(data))
+            self._remember(blob, {name: tensor.clone() for name, tensor in plain.items()})
         return blob
 
     def sync(self, blobs: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from .errors import DataError
 from .manifest import TaskRecord
 from .ready import Ready, ready
 from .task import Classes
-from .trainer.samples import count, evaluation_batch, rows
+from .trainer.samples import IMAGE_BATCH, count, evaluation_batch, rows
 
 if TYPE_CHECKING:
     from .system import System
@@ -38,8 +38,8 @@ def predict(system: System, task: str, inputs: Value | Mapping[str, Value]) -> T
 
 def _in_batches(champion: Ready, values: Mapping[str, Value]) -> Tensor:
     """The scores of all samples, computed in large batches as trainers do."""
-    n, batch = count(values), evaluation_batch(values)
-    if n <= batch:
+    n = count(values)
+    if n <= IMAGE_BATCH or n <= (batch := evaluation_batch(values)):
         return champion(values)
     return torch.cat([champion(rows(values, slice(start, start + batch))) for start in range(0, n, batch)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -57,7 +58,7 @@ class Chosen:
     def __call__(self, inputs: Sequence[Tensor]) -> Tensor:
         """(1, B, ...) to (K, B, ...)."""
         outputs = self.shell.stacked(self.stack, *inputs)[0]
-        if bool(torch.isfinite(outputs).all()):
+        if math.isfinite(outputs.sum().item()):  # of finite ones the sum may overflow: then the other way is as right
             return (self.choice @ outputs.flatten(1)).view(-1, *outputs.shape[1:])
         # In a product zero times infinity would reach the candidates that do not hold the module.
         return torch.stack([torch.einsum("u,u...->...", row[row > 0], outputs[row > 0]) for row in self.choice])

@@ -17,7 +17,8 @@ from .fit import Outcome, order_of
 from .frozen_sums import frozen_sum
 from .samples import Samples
 from .stack import StackedPaths
-from .stack_fit import Bound, Fitted, Part, StackSplit, fit_stack
+from .stack_fit import Fitted, fit_stack
+from .stack_split import Bound, Part, StackSplit
 from .stored import size
 
 if TYPE_CHECKING:
