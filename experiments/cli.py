@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         directory = getattr(options, "running", None)
         go_on = f": go on with `pathways resume {directory}`" if directory else ""
         print(f"\npathways: interrupted{go_on}", file=sys.stderr)
+        # `python -m` would end by the signal in place of this status, where it was interrupted while it defined a
+        # dataclass: code from text, as these use, notes an interrupt that left it, until other such code is run.
+        eval("0")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -316,6 +316,21 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(config, run, tmp_path, ca
     assert resumed["fingerprint"] == json.loads(said(capsys, "show", run, "--json"))["fingerprint"]
 
 
+def test_an_interrupt_inside_code_made_from_text_has_the_same_status(tmp_path):
+    """As where a dataclass is being defined: CPython would end such a process by the signal, whatever it returns."""
+    program = (
+        "import sys\nfrom argparse import Namespace\nfrom types import SimpleNamespace\n"
+        "from pathways.experiments import cli\n"
+        "options = Namespace(command_function=lambda options: exec('raise KeyboardInterrupt'))\n"
+        "cli.parser = lambda: SimpleNamespace(parse_args=lambda arguments: options)\n"
+        "sys.exit(cli.main([]))"
+    )
+    (tmp_path / "interrupted.py").write_text(program)
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "\npathways: interrupted\n")
+
+
 def test_a_reader_that_stops_early_is_no_error(run):
     with in_child("show", run, "--json") as child:
         child.stdout.close()
