@@ -17,10 +17,10 @@ from pathways.devices import kind_of
 from pathways.errors import ConfigError
 from pathways.files import write_atomically
 from pathways.modules import Stack
-from pathways.modules.stacked import affine
 
 from .graphs import WARM, Replayed, capturable
 from .numerics import numerics, repeatable
+from .stack_chain import Link, backward, forward
 
 SIZES = {"cpu": (8, 16, 32, 64, 128), "cuda": (64, 128, 256, 512, 1024)}  # by kind of device
 LARGEST = 4096  # candidates of one stack: beyond, memory is the limit of any machine
@@ -54,8 +54,8 @@ def _calibrated(device: str) -> int:
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
     rates = measured_rates(device)
-    # The smallest that is within a few per cent of the best: others of a generation go to other workers.
-    best = next(size for size in sizes if rates[size] >= 0.95 * max(rates.values()))
+    # The smallest that is within a tenth of the best: others of a generation go to other workers.
+    best = next(size for size in sizes if rates[size] >= 0.9 * max(rates.values()))
     known = {**known, key: best} if isinstance(known, dict) else {key: best}
     with suppress(OSError):  # a home that cannot be written to: measured again next time
         write_atomically(file, json.dumps(known).encode(), durable=False)
@@ -94,10 +94,11 @@ def _step(size: int, device: str) -> Callable[[], None]:
         for d in (784, 20)
     )  # fmt: skip
     x = torch.rand(1, 16, 784, generator=torch.Generator().manual_seed(0)).to(device)
+    links = [Link(stack, "linear", True, True, None, None) for stack in (first, second)]
 
+    @torch.no_grad()
     def step() -> None:
-        h = affine(first, "linear", x, "relu").sum(1)
-        affine(second, "linear", h, "relu").sum().backward()
+        backward(links, torch.ones_like(forward(links, [x])))
 
     return partial(Replayed(torch.device(device)), step) if kind_of(device) == "cuda" else step
 
