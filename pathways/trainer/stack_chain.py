@@ -1,6 +1,6 @@
 """A stack whose steps are one affine map after another, trained without autograd.
 
-Small stacks are bound by what is around their products: autograd takes a fifth of a step of 64 paths of PathNet.
+Small stacks are bound by what is around their products: autograd takes a sixth of a step of 64 paths of PathNet.
 """
 
 from __future__ import annotations
