@@ -19,18 +19,18 @@ _HOMES = {
     "Result": "candidate", "Split": "task", "Step": "path", "System": "system", "Task": "task",
     "Training": "candidate", "Values": "task",
 }
-_SUBPACKAGES = ("data", "evolve", "modules", "metrics", "testing")
+_SUBPACKAGES = ("affinity", "data", "evolve", "modules", "metrics", "testing")
 
 __all__ = [
     "Affine", "Augment", "Candidate", "Champion", "Classes", "DeltaRef", "ForgettingError", "Measures", "Metric",
     "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Split", "Step", "System", "Task",
     "Training", "Values",
-    "__version__", "data", "evolve", "metrics", "modules", "testing",
+    "__version__", "affinity", "data", "evolve", "metrics", "modules", "testing",
 ]
 
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
-    from . import data, metrics, modules, testing
+    from . import affinity, data, metrics, modules, testing
     from .candidate import Augment, Candidate, Measures, Result, Training
     from .errors import ForgettingError, PathwaysError
     from .measure import Metric
