@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "Affinity": "matrix", "Moment": "moment", "Network": "selection", "Selection": "selection", "pooled": "matrix",
     "read_csv": "matrix_files", "read_json": "matrix_files", "write_csv": "matrix_files", "write_json": "matrix_files",
+    "Findings": "findings", "read_findings": "findings_files", "write_findings": "findings_files",
+    "stability": "evidence",
 }
 
 __all__ = [
     "Affinity", "Moment", "Network", "Selection", "pooled", "read_csv", "read_json", "write_csv", "write_json",
+    "Findings", "read_findings", "stability", "write_findings",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
+    from .evidence import stability
+    from .findings import Findings
+    from .findings_files import read_findings, write_findings
     from .matrix import Affinity, pooled
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
