@@ -16,19 +16,24 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Affinity": "matrix", "Moment": "moment", "Network": "selection", "Selection": "selection", "pooled": "matrix",
-    "read_csv": "matrix_files", "read_json": "matrix_files", "write_csv": "matrix_files", "write_json": "matrix_files",
-    "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce", "trans_rate": "trans_rate",
-    "win_rates": "ahp",
+    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection", "Selection":
+    "selection", "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce", "pooled":
+    "matrix", "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files",
+    "stability": "evidence", "trans_rate": "trans_rate", "win_rates": "ahp", "write_csv": "matrix_files",
+    "write_findings": "findings_files", "write_json": "matrix_files",
 }
 
 __all__ = [
-    "Affinity", "Moment", "Network", "Selection", "pooled", "read_csv", "read_json", "write_csv", "write_json",
-    "ahp", "h_score", "leep", "logme", "nce", "trans_rate", "win_rates",
+    "Affinity", "Findings", "Moment", "Network", "Selection", "ahp", "h_score", "leep", "logme", "nce", "pooled",
+    "read_csv", "read_findings", "read_json", "stability", "trans_rate", "win_rates", "write_csv", "write_findings",
+    "write_json",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
     from .ahp import ahp, win_rates
+    from .evidence import stability
+    from .findings import Findings
+    from .findings_files import read_findings, write_findings
     from .h_score import h_score
     from .leep import leep
     from .logme import logme
