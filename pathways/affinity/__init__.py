@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection", "Selection":
-    "selection", "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce", "pooled":
-    "matrix", "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files",
+    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection",
+    "Selection": "selection", "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce",
+    "pooled": "matrix", "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files",
     "stability": "evidence", "trans_rate": "trans_rate", "win_rates": "ahp", "write_csv": "matrix_files",
     "write_findings": "findings_files", "write_json": "matrix_files",
 }
