@@ -10,23 +10,39 @@ named after it; the table in `table.py` names them all.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Affinity": "matrix", "Moment": "moment", "Network": "selection", "Selection": "selection", "pooled": "matrix",
-    "read_csv": "matrix_files", "read_json": "matrix_files", "write_csv": "matrix_files", "write_json": "matrix_files",
+    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection",
+    "Selection": "selection", "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce",
+    "pooled": "matrix", "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files",
+    "stability": "evidence", "trans_rate": "trans_rate", "win_rates": "ahp", "write_csv": "matrix_files",
+    "write_findings": "findings_files", "write_json": "matrix_files",
 }
 
 __all__ = [
-    "Affinity", "Moment", "Network", "Selection", "pooled", "read_csv", "read_json", "write_csv", "write_json",
+    "Affinity", "Findings", "Moment", "Network", "Selection", "ahp", "h_score", "leep", "logme", "nce", "pooled",
+    "read_csv", "read_findings", "read_json", "stability", "trans_rate", "win_rates", "write_csv", "write_findings",
+    "write_json",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
+    from .ahp import ahp, win_rates
+    from .evidence import stability
+    from .findings import Findings
+    from .findings_files import read_findings, write_findings
+    from .h_score import h_score
+    from .leep import leep
+    from .logme import logme
     from .matrix import Affinity, pooled
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
+    from .nce import nce
     from .selection import Network, Selection
+    from .trans_rate import trans_rate
 
 
 def __getattr__(name: str) -> Any:
@@ -38,3 +54,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+class _Package(ModuleType):
+    """A package whose functions keep their names: importing the file `ahp` does not put it in the place of `ahp`."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        named_after = isinstance(value, ModuleType) and _HOMES.get(name) == name
+        super().__setattr__(name, getattr(value, name) if named_after else value)
+
+
+sys.modules[__name__].__class__ = _Package

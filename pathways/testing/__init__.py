@@ -5,9 +5,10 @@
 'ModuleFamilySuite'
 """
 
+from .affinity_transfer import TransferabilitySuite
 from .delta_family import DeltaFamilySuite
 from .module_family import ModuleFamilySuite
 from .strategy import StrategySuite
 from .task_source import TaskSourceSuite
 
-__all__ = ["DeltaFamilySuite", "ModuleFamilySuite", "StrategySuite", "TaskSourceSuite"]
+__all__ = ["DeltaFamilySuite", "ModuleFamilySuite", "StrategySuite", "TaskSourceSuite", "TransferabilitySuite"]
