@@ -14,7 +14,7 @@ from pathways.files import write_atomically
 from pathways.graph import path_graph
 from pathways.graph_draw import MODULES, graph_figure
 from pathways.summary import CHAMPIONS, plain_number, run_config, summarise
-from pathways.summary_table import racing_lines, stack_lines
+from pathways.summary_table import guard_lines, racing_lines, stack_lines, without_parents
 from pathways.text import measure_text, points_text, seconds_text, short_count, short_names
 
 from .figures import cost_chart, matrix_chart, search_chart, task_chart
@@ -86,7 +86,8 @@ def page(summary: Mapping[str, Any], pictures: Mapping[str, str], config: Mappin
             "costs",
             "Processor time of all candidates tried, and distinct parameters."
             + "".join(
-                f" {escape(line[0].upper() + line[1:])}." for line in [*racing_lines(summary), *stack_lines(summary)]
+                f" {escape(line[0].upper() + line[1:])}."
+                for line in [*guard_lines(summary), *racing_lines(summary), *stack_lines(summary)]
             ),
         ),
         figure_section(
@@ -166,7 +167,7 @@ def _table(summary: Mapping[str, Any]) -> str:
             f"<tr><th scope=row title='{escape(task['name'])}'>{escape(names[task['name']])}</th>"
             f"{metric}{''.join(cells)}"
             f"{_cell(task['validation'], task['metric'])}<td class=n>{task['new_parameters']:,}</td>"
-            f"<td class=n>{task['shared_parameters']:,}</td><td>{escape(parents or '–')}</td>"
+            f"<td class=n>{task['shared_parameters']:,}</td><td>{escape(parents or without_parents(task))}</td>"
             f"<td class=n>{task['candidates']}</td><td class=n>{seconds_text(task['cpu_seconds'])}</td></tr>"
         )
     return html_table(header, body, words=(header[0], "metric", "parents"))
