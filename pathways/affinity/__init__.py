@@ -16,15 +16,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection",
-    "Selection": "selection", "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce",
-    "pooled": "matrix", "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files",
-    "stability": "evidence", "trans_rate": "trans_rate", "win_rates": "ahp", "write_csv": "matrix_files",
-    "write_findings": "findings_files", "write_json": "matrix_files",
+    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection", "Selection": "selection",
+    "Watch": "watch", "ahp": "ahp", "first_order": "first_order", "gradient_cosine": "gradient_cosine",
+    "h_score": "h_score", "leep": "leep", "linearised": "linearised", "logme": "logme", "lookahead": "lookahead",
+    "nce": "nce", "permutation_test": "permutation", "pooled": "matrix", "projected_gradients": "projected_gradients",
+    "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files", "stability": "evidence",
+    "trans_rate": "trans_rate", "win_rates": "ahp", "write_csv": "matrix_files", "write_findings": "findings_files",
+    "write_json": "matrix_files",
 }
 
 __all__ = [
-    "Affinity", "Findings", "Moment", "Network", "Selection", "ahp", "h_score", "leep", "logme", "nce", "pooled",
+    "Affinity", "Findings", "Moment", "Network", "Selection", "Watch", "ahp", "first_order", "gradient_cosine",
+    "h_score", "leep", "linearised", "logme", "lookahead", "nce", "permutation_test", "pooled", "projected_gradients",
     "read_csv", "read_findings", "read_json", "stability", "trans_rate", "win_rates", "write_csv", "write_findings",
     "write_json",
 ]
@@ -34,15 +37,22 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .evidence import stability
     from .findings import Findings
     from .findings_files import read_findings, write_findings
+    from .first_order import first_order
+    from .gradient_cosine import gradient_cosine
     from .h_score import h_score
     from .leep import leep
+    from .linearised import linearised
     from .logme import logme
+    from .lookahead import lookahead
     from .matrix import Affinity, pooled
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
     from .nce import nce
+    from .permutation import permutation_test
+    from .projected_gradients import projected_gradients
     from .selection import Network, Selection
     from .trans_rate import trans_rate
+    from .watch import Watch
 
 
 def __getattr__(name: str) -> Any:
