@@ -19,12 +19,15 @@ _HOMES = {
     "Affinity": "matrix", "Moment": "moment", "Network": "selection", "Selection": "selection", "pooled": "matrix",
     "read_csv": "matrix_files", "read_json": "matrix_files", "write_csv": "matrix_files", "write_json": "matrix_files",
     "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce", "trans_rate": "trans_rate",
-    "win_rates": "ahp",
+    "Readout": "readout", "add_target": "transfer", "gain": "tournament", "quality": "tournament",
+    "task2vec": "task2vec", "transfer": "transfer", "transfer_from_losses": "tournament", "transfer_losses": "transfer",
+    "transferability": "transferability", "win_rates": "ahp", "with_rows": "tournament",
 }
 
 __all__ = [
     "Affinity", "Moment", "Network", "Selection", "pooled", "read_csv", "read_json", "write_csv", "write_json",
-    "ahp", "h_score", "leep", "logme", "nce", "trans_rate", "win_rates",
+    "Readout", "add_target", "ahp", "gain", "h_score", "leep", "logme", "nce", "quality", "task2vec", "trans_rate",
+    "transfer", "transfer_from_losses", "transfer_losses", "transferability", "win_rates", "with_rows",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
@@ -36,8 +39,13 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
     from .nce import nce
+    from .readout import Readout
     from .selection import Network, Selection
+    from .task2vec import task2vec
+    from .tournament import gain, quality, transfer_from_losses, with_rows
     from .trans_rate import trans_rate
+    from .transfer import add_target, transfer, transfer_losses
+    from .transferability import transferability
 
 
 def __getattr__(name: str) -> Any:

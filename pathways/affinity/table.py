@@ -16,6 +16,8 @@ OTHERS: dict[str, str] = {
     "ahp": "ahp:ahp",
     "leep": "leep:leep",
     "nce": "nce:nce",
+    "task2vec": "task2vec:task2vec",
+    "transfer": "transfer:transfer",
 }
 """Measured with trainings or from trained models; each says in its docstring what it takes."""
 
