@@ -58,10 +58,10 @@ class Readout:
         first = [nn.utils.skip_init(nn.Linear, dim, self.hidden), nn.ReLU()] if self.hidden else []
         last = nn.utils.skip_init(nn.Linear, self.hidden or dim, outputs)
         for layer in [*first[:1], last]:
-            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         if first:
-            nn.init.kaiming_uniform_(first[0].weight, nonlinearity="relu", generator=generator)  # type: ignore[arg-type]
+            nn.init.kaiming_uniform_(first[0].weight, nonlinearity="relu", generator=generator)
         return nn.Sequential(*first, last)
 
     def batches(self, n: int, generator: torch.Generator) -> Tensor:
@@ -107,7 +107,7 @@ def fit(
     optimizer = torch.optim.AdamW(trained, lr=readout.lr, weight_decay=readout.weight_decay)
     for index in batches:
         optimizer.zero_grad(set_to_none=True)
-        loss_of(task, read(index), targets[index]).backward()  # type: ignore[no-untyped-call]
+        loss_of(task, read(index), targets[index]).backward()
         optimizer.step()
 
 
@@ -118,7 +118,7 @@ def item_losses(task: Task, outputs: Tensor, targets: Tensor) -> Array:
         losses = F.cross_entropy(outputs.double(), targets, reduction="none")
     else:
         losses = (outputs.double() - targets.double()).square().flatten(1).mean(1)
-    return losses.numpy()  # type: ignore[no-any-return]
+    return losses.numpy()
 
 
 __all__ = ["Readout", "Scaling", "fit", "item_losses"]

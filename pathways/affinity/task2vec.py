@@ -61,7 +61,7 @@ def task2vec(
 
     Example:
         >>> from pathways.data import digits_tasks
-        >>> probe = nn.Sequential(nn.Flatten(), nn.utils.skip_init(nn.Linear, 64, 8), nn.ReLU())
+        >>> probe = nn.Sequential(nn.Flatten(), nn.utils.skip_init(nn.Linear, 64, 8, bias=False), nn.ReLU())
         >>> _ = nn.init.kaiming_normal_(probe[1].weight, generator=torch.Generator().manual_seed(0))
         >>> found = task2vec(list(digits_tasks([[0, 1], [2, 3]])), probe, samples=32, readout=Readout(steps=20))
         >>> found.values.diagonal(), bool((found.values == found.values.T).all())

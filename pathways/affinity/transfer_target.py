@@ -108,7 +108,7 @@ class Target:
     def from_inputs(self, seed: int) -> Array:
         """The held-out losses of a network that is trained whole on the readouts' batches."""
         trunk = deepcopy(self.untrained(seed)).requires_grad_(True).train()
-        dim = encoded(trunk, {name: held[:1] for name, held in self.train.values.items()}).shape[1]
+        dim = encoded(trunk, rows(self.train.values, slice(0, 1))).shape[1]
         names = ("transfer", PIXELS, self.task.name, seed)
         head = self.readout.network(dim, self.task.target.n, torch_generator(*names))
 
