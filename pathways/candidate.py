@@ -12,6 +12,7 @@ from pathways.modules import Draft, FrozenDict, content_hash
 from .errors import ConfigError, PathError
 from .path import Path
 from .racing import Race
+from .recording import Record
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ class Candidate:
         keep: which blobs its asker needs, not part of the hash: `all`, or `fittest`: of the candidates of one stack
             that start a draft from the same weights, only the fittest keeps what became of it; of equals, the one of
             the lower hash.
+        record: what is measured beside quality, and found in the result's `readings`; `None` is nothing.
     """
 
     paths: Mapping[str, Path]
@@ -223,6 +225,7 @@ class Candidate:
     labels: Mapping[str, Any] = field(default_factory=dict, compare=False)
     race: Race | None = None
     keep: str = field(default="all", compare=False)
+    record: Record | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", FrozenDict({task: self.paths[task] for task in sorted(self.paths)}))
@@ -251,11 +254,13 @@ class Candidate:
     @cached_property
     def hash(self) -> str:
         """The candidate's identity: it changes exactly when its result could."""
+        if self.record is not None:
+            return content_hash([self.unraced, self.race and self.race.hash, self.record.hash])
         return self.unraced if self.race is None else content_hash([self.unraced, self.race.hash])
 
     @cached_property
     def unraced(self) -> str:
-        """The hash without the race: what seeds derive from, so that racing changes no weight."""
+        """The hash without race and record: what seeds derive from, so that neither changes a weight."""
         position = {name: i for i, name in enumerate(self.drafts())}
         paths = {t: [path.hash, [position[d.name] for d in path.drafts_in_order()]] for t, path in self.paths.items()}
         return content_hash({
@@ -280,6 +285,7 @@ class Candidate:
             "data": dict(self.data), "run": self.run, "order": self.order, "repeat": self.repeat,
             "sampler": self.sampler, "optimizer_state": self.optimizer_state, "labels": dict(self.labels),
             "race": self.race and self.race.to_json(),
+            **({"record": self.record.to_json()} if self.record else {}),
         }
 
     @classmethod
@@ -289,6 +295,7 @@ class Candidate:
         values["paths"] = {task: Path.from_json(path) for task, path in values["paths"].items()}
         values["training"] = Training.from_json(values["training"])
         values["race"] = Race.from_json(values["race"]) if values.get("race") else None
+        values["record"] = Record.from_json(values["record"]) if values.get("record") else None
         return cls(**values)
 
 
@@ -325,6 +332,9 @@ class Result:
         stopped: after which step its race stopped it, 0 where it trained to its end. It then has the measures of that
             step and no blobs.
         merits: by task, what its race measured at each point, as `pathways.racing.pack` writes it.
+        readings: what its record measured, by step, as `pathways.recording.pack_reading` writes it: (T, T) between its
+            tasks in their order, or (T,) numbers of transferability.
+        reading_seconds: processor time of that, part of `cpu_seconds`.
     """
 
     candidate: str
@@ -342,6 +352,8 @@ class Result:
     alone: str = ""
     stopped: int = 0
     merits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    readings: tuple[tuple[int, str], ...] = ()
+    reading_seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -368,6 +380,7 @@ class Result:
         values = dict(data)
         values["measures"] = {task: Measures(**m) for task, m in values["measures"].items()}
         values["curve"] = tuple((int(s), t, float(v)) for s, t, v in values["curve"])
+        values["readings"] = tuple((int(step), str(packed)) for step, packed in values.get("readings", ()))
         values["merits"] = {task: tuple(packed) for task, packed in values.get("merits", {}).items()}
         return cls(**values)
 

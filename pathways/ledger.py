@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from . import leases
 from .candidate import Candidate, Result
 from .errors import LedgerError
+from .ledger_readings import forget_readings, keep_readings, with_readings
 from .ledger_rows import (
     SYSTEM,
     Cost,
@@ -135,7 +136,7 @@ class Ledger:
         """The results of those candidates that were tried already, by candidate hash."""
         with self._transaction() as connection:
             found = chosen(connection, candidates, candidates.c.keys(), hashes)
-            return {row["hash"]: result_of(row) for row in found if not row["lost"]}
+            return with_readings(connection, {row["hash"]: result_of(row) for row in found if not row["lost"]})
 
     def candidate(self, hash: str) -> Candidate:
         """The whole candidate of that hash, as first asked for; a `LedgerError` where there is none."""
@@ -174,6 +175,7 @@ class Ledger:
                 connection.execute(insert(candidates), fresh)
             for hash in new.keys() & lost.keys():
                 connection.execute(update(candidates).where(candidates.c.hash == hash).values(**new[hash]))
+            keep_readings(connection, pairs, new)
             note(connection, strategy, tasks, asked, new)
 
         self._write_twice(change)
@@ -398,6 +400,7 @@ class Ledger:
             connection.execute(delete(tried).where(tried.c.task == task))
             left = select(tried.c.hash).where(tried.c.hash == candidates.c.hash).exists()
             connection.execute(delete(candidates).where(~left))
+            forget_readings(connection)
             about = (evaluations.c.task == task) | (evaluations.c.after == task)
             connection.execute(delete(evaluations).where(about))
             connection.execute(delete(controls).where(controls.c.task == task))

@@ -96,6 +96,15 @@ candidates = Table(
     Column("lost", Boolean, nullable=False),  # its blobs are gone: a record of the past, no longer an answer
 )
 
+# What candidates measured beside quality; a table of its own, since few do and it is large. Ledgers from before there
+# was one are given it when the first such result is committed.
+readings = Table(
+    "readings", metadata,
+    _hash(primary_key=True),
+    Column("readings", Plain, nullable=False),
+    Column("seconds", Double, nullable=False),
+)
+
 # Who asked for which candidate: one row for each strategy and task, with the asker's own number and labels
 # (parents, mutations). `reused` rows were answered from the record.
 tried = Table(

@@ -82,6 +82,8 @@ def shape(candidate: Candidate, families: Families, device: str = "cpu") -> tupl
     """
     if len(candidate.paths) != 1:
         raise Alone("it trains several tasks")
+    if candidate.record is not None:
+        raise Alone("affinity is measured while it trains")
     [(task, path)] = candidate.paths.items()
     training = candidate.training
     starts = [draft.start for draft in path.drafts().values()]

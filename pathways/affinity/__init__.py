@@ -16,22 +16,27 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Affinity": "matrix", "Moment": "moment", "Network": "selection", "Selection": "selection", "pooled": "matrix",
-    "read_csv": "matrix_files", "read_json": "matrix_files", "write_csv": "matrix_files", "write_json": "matrix_files",
-    "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce", "trans_rate": "trans_rate",
-    "Readout": "readout", "add_target": "transfer", "gain": "tournament", "quality": "tournament",
-    "task2vec": "task2vec", "transfer": "transfer", "transfer_from_losses": "tournament", "transfer_losses": "transfer",
-    "transferability": "transferability", "win_rates": "ahp", "with_rows": "tournament",
+    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection", "Readout": "readout",
+    "Selection": "selection", "add_target": "transfer", "ahp": "ahp", "gain": "tournament", "h_score": "h_score",
+    "leep": "leep", "logme": "logme", "nce": "nce", "pooled": "matrix", "quality": "tournament",
+    "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files", "stability": "evidence",
+    "task2vec": "task2vec", "trans_rate": "trans_rate", "transfer": "transfer", "transfer_from_losses": "tournament",
+    "transfer_losses": "transfer", "transferability": "transferability", "win_rates": "ahp", "with_rows": "tournament",
+    "write_csv": "matrix_files", "write_findings": "findings_files", "write_json": "matrix_files",
 }
 
 __all__ = [
-    "Affinity", "Moment", "Network", "Selection", "pooled", "read_csv", "read_json", "write_csv", "write_json",
-    "Readout", "add_target", "ahp", "gain", "h_score", "leep", "logme", "nce", "quality", "task2vec", "trans_rate",
-    "transfer", "transfer_from_losses", "transfer_losses", "transferability", "win_rates", "with_rows",
+    "Affinity", "Findings", "Moment", "Network", "Readout", "Selection", "add_target", "ahp", "gain", "h_score", "leep",
+    "logme", "nce", "pooled", "quality", "read_csv", "read_findings", "read_json", "stability", "task2vec",
+    "trans_rate", "transfer", "transfer_from_losses", "transfer_losses", "transferability", "win_rates", "with_rows",
+    "write_csv", "write_findings", "write_json",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
     from .ahp import ahp, win_rates
+    from .evidence import stability
+    from .findings import Findings
+    from .findings_files import read_findings, write_findings
     from .h_score import h_score
     from .leep import leep
     from .logme import logme

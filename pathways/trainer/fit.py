@@ -21,6 +21,7 @@ from .course import Course
 from .evaluate import loss_of, measure, merits_of
 from .optimizer import clip, multiplier, set_learning_rate, state_of
 from .precision import products_in
+from .record import Recorder
 from .samples import Samples, rows, through
 
 
@@ -61,6 +62,8 @@ class Outcome:
     states: dict[str, Tensors] = field(default_factory=dict)
     stopped: int = 0
     merits: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    readings: list[tuple[int, str]] = field(default_factory=list)
+    reading_seconds: float = 0.0
 
 
 def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module | Delta],
@@ -79,8 +82,20 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
     fitness = _Fitness(works) if training.fitness == "training" else None
     parameters = [p for draft in drafts.values() for p in draft.parameters()]
     course = Course(candidate)
+    record, recorder = candidate.record, None
+    if record is not None and record.while_training:
+        recorder = Recorder(record, candidate, works, drafts, optimizer, (noise, changes))
+
+    def batches() -> list[tuple[dict[str, Value], Tensor]]:
+        return [
+            (work.batch(order[step], changes), work.train.targets.index_select(0, sample[step]))
+            for work, order, sample in zip(works, orders, samples, strict=True)
+        ]
+
     for step in range(training.steps if parameters else 0):
         set_learning_rate(optimizer, multiplier(step, training), training)
+        if recorder is not None:
+            recorder.see(step, batches)
         context = Context(generator=noise)
         losses = []
         for i in turns[step]:
@@ -108,6 +123,8 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
         if training.evaluate_every and (step + 1) % training.evaluate_every == 0 and step + 1 < training.steps:
             best.see(outcome, step + 1, measure_all(works, fitness, step + 1))
     outcome.merits = course.record()
+    if recorder is not None:
+        outcome.readings, outcome.reading_seconds = recorder.readings, recorder.seconds
     if outcome.stopped:
         outcome.measures = measure_all(works, fitness, outcome.stopped)
         outcome.curve += [(outcome.stopped, name, m.validation) for name, m in outcome.measures.items()]

@@ -40,6 +40,7 @@ from .heads import fit_closed_form
 from .numerics import repeatable
 from .optimizer import begin_where_state_is_lacking, load_state, make_optimizer, state_of
 from .prefix_cache import PrefixCache
+from .record import transferability
 from .samples import Recent, Samples, moved, placed, prepare, through
 from .stack_train import TooLarge, train_stack
 from .stored import Held, size, stored_activations
@@ -138,7 +139,8 @@ class Trainer:
         return Result(
             candidate.hash, failure, outcome.measures, tuple(outcome.curve), sum(sizes.values()),
             sum(sizes[name] for name in candidate.drafts()), flops, seconds, cpu, outcome.blobs, outcome.optimizers,
-            stopped=outcome.stopped, merits=outcome.merits,
+            stopped=outcome.stopped, merits=outcome.merits, readings=tuple(outcome.readings),
+            reading_seconds=outcome.reading_seconds,
         )
 
     def _train(self, candidate: Candidate) -> Outcome:
@@ -154,6 +156,10 @@ class Trainer:
         outcome = fit(candidate, works, drafts, optimizer)
         if outcome.stopped:
             return outcome
+        if candidate.record is not None and not candidate.record.while_training:
+            began = time.process_time()
+            outcome.readings = [(candidate.training.steps, transferability(candidate.record, works))]
+            outcome.reading_seconds = time.process_time() - began
         self._refit_heads(candidate, works, outcome)
         if candidate.optimizer_state:
             for name, module in drafts.items():
