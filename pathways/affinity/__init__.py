@@ -16,20 +16,24 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection", "Selection": "selection",
-    "Watch": "watch", "ahp": "ahp", "first_order": "first_order", "gradient_cosine": "gradient_cosine",
-    "h_score": "h_score", "leep": "leep", "linearised": "linearised", "logme": "logme", "lookahead": "lookahead",
-    "nce": "nce", "permutation_test": "permutation", "pooled": "matrix", "projected_gradients": "projected_gradients",
-    "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files", "stability": "evidence",
-    "trans_rate": "trans_rate", "win_rates": "ahp", "write_csv": "matrix_files", "write_findings": "findings_files",
-    "write_json": "matrix_files",
+    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection", "Readout": "readout",
+    "Selection": "selection", "Watch": "watch", "add_target": "transfer", "ahp": "ahp",
+    "first_order": "first_order", "gain": "tournament", "gradient_cosine": "gradient_cosine", "h_score": "h_score",
+    "leep": "leep", "linearised": "linearised", "logme": "logme", "lookahead": "lookahead", "nce": "nce",
+    "permutation_test": "permutation", "pooled": "matrix", "projected_gradients": "projected_gradients",
+    "quality": "tournament", "read_csv": "matrix_files", "read_findings": "findings_files",
+    "read_json": "matrix_files", "stability": "evidence", "task2vec": "task2vec", "trans_rate": "trans_rate",
+    "transfer": "transfer", "transfer_from_losses": "tournament", "transfer_losses": "transfer",
+    "transferability": "transferability", "win_rates": "ahp", "with_rows": "tournament",
+    "write_csv": "matrix_files", "write_findings": "findings_files", "write_json": "matrix_files",
 }
 
 __all__ = [
-    "Affinity", "Findings", "Moment", "Network", "Selection", "Watch", "ahp", "first_order", "gradient_cosine",
-    "h_score", "leep", "linearised", "logme", "lookahead", "nce", "permutation_test", "pooled", "projected_gradients",
-    "read_csv", "read_findings", "read_json", "stability", "trans_rate", "win_rates", "write_csv", "write_findings",
-    "write_json",
+    "Affinity", "Findings", "Moment", "Network", "Readout", "Selection", "Watch", "add_target", "ahp",
+    "first_order", "gain", "gradient_cosine", "h_score", "leep", "linearised", "logme", "lookahead", "nce",
+    "permutation_test", "pooled", "projected_gradients", "quality", "read_csv", "read_findings", "read_json",
+    "stability", "task2vec", "trans_rate", "transfer", "transfer_from_losses", "transfer_losses", "transferability",
+    "win_rates", "with_rows", "write_csv", "write_findings", "write_json",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
@@ -50,8 +54,13 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .nce import nce
     from .permutation import permutation_test
     from .projected_gradients import projected_gradients
+    from .readout import Readout
     from .selection import Network, Selection
+    from .task2vec import task2vec
+    from .tournament import gain, quality, transfer_from_losses, with_rows
     from .trans_rate import trans_rate
+    from .transfer import add_target, transfer, transfer_losses
+    from .transferability import transferability
     from .watch import Watch
 
 

@@ -22,6 +22,8 @@ OTHERS: dict[str, str] = {
     "leep": "leep:leep",
     "nce": "nce:nce",
     "linearised": "linearised:linearised",
+    "task2vec": "task2vec:task2vec",
+    "transfer": "transfer:transfer",
 }
 """Measured with trainings or from trained models; each says in its docstring what it takes."""
 
