@@ -15,18 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "Affinity": "matrix", "Moment": "moment", "Network": "selection", "Selection": "selection", "pooled": "matrix",
+    "PerformanceTable": "performance", "choose": "choice", "hoa": "higher_order", "random_selections": "ways",
+    "read_table": "table_files", "value_curve": "ways",
     "read_csv": "matrix_files", "read_json": "matrix_files", "write_csv": "matrix_files", "write_json": "matrix_files",
 }
 
 __all__ = [
     "Affinity", "Moment", "Network", "Selection", "pooled", "read_csv", "read_json", "write_csv", "write_json",
+    "PerformanceTable", "choose", "hoa", "random_selections", "read_table", "value_curve",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
+    from .choice import choose
+    from .higher_order import hoa
     from .matrix import Affinity, pooled
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
+    from .performance import PerformanceTable
     from .selection import Network, Selection
+    from .table_files import read_table
+    from .ways import random_selections, value_curve
 
 
 def __getattr__(name: str) -> Any:
