@@ -16,34 +16,39 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection", "Readout": "readout",
-    "Selection": "selection", "Watch": "watch", "add_target": "transfer", "ahp": "ahp",
-    "first_order": "first_order", "gain": "tournament", "gradient_cosine": "gradient_cosine", "h_score": "h_score",
-    "leep": "leep", "linearised": "linearised", "logme": "logme", "lookahead": "lookahead", "nce": "nce",
+    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection",
+    "PerformanceTable": "performance", "Readout": "readout", "Selection": "selection", "Watch": "watch",
+    "add_target": "transfer", "ahp": "ahp", "choose": "choice", "first_order": "first_order", "gain": "tournament",
+    "gradient_cosine": "gradient_cosine", "h_score": "h_score", "hoa": "higher_order", "leep": "leep",
+    "linearised": "linearised", "logme": "logme", "lookahead": "lookahead", "nce": "nce",
     "permutation_test": "permutation", "pooled": "matrix", "projected_gradients": "projected_gradients",
-    "quality": "tournament", "read_csv": "matrix_files", "read_findings": "findings_files",
-    "read_json": "matrix_files", "stability": "evidence", "task2vec": "task2vec", "trans_rate": "trans_rate",
-    "transfer": "transfer", "transfer_from_losses": "tournament", "transfer_losses": "transfer",
-    "transferability": "transferability", "win_rates": "ahp", "with_rows": "tournament",
-    "write_csv": "matrix_files", "write_findings": "findings_files", "write_json": "matrix_files",
+    "quality": "tournament", "random_selections": "ways", "read_csv": "matrix_files",
+    "read_findings": "findings_files", "read_json": "matrix_files", "read_table": "table_files",
+    "stability": "evidence", "task2vec": "task2vec", "trans_rate": "trans_rate", "transfer": "transfer",
+    "transfer_from_losses": "tournament", "transfer_losses": "transfer", "transferability": "transferability",
+    "value_curve": "ways", "win_rates": "ahp", "with_rows": "tournament", "write_csv": "matrix_files",
+    "write_findings": "findings_files", "write_json": "matrix_files",
 }
 
 __all__ = [
-    "Affinity", "Findings", "Moment", "Network", "Readout", "Selection", "Watch", "add_target", "ahp",
-    "first_order", "gain", "gradient_cosine", "h_score", "leep", "linearised", "logme", "lookahead", "nce",
-    "permutation_test", "pooled", "projected_gradients", "quality", "read_csv", "read_findings", "read_json",
-    "stability", "task2vec", "trans_rate", "transfer", "transfer_from_losses", "transfer_losses", "transferability",
-    "win_rates", "with_rows", "write_csv", "write_findings", "write_json",
+    "Affinity", "Findings", "Moment", "Network", "PerformanceTable", "Readout", "Selection", "Watch", "add_target",
+    "ahp", "choose", "first_order", "gain", "gradient_cosine", "h_score", "hoa", "leep", "linearised", "logme",
+    "lookahead", "nce", "permutation_test", "pooled", "projected_gradients", "quality", "random_selections",
+    "read_csv", "read_findings", "read_json", "read_table", "stability", "task2vec", "trans_rate", "transfer",
+    "transfer_from_losses", "transfer_losses", "transferability", "value_curve", "win_rates", "with_rows",
+    "write_csv", "write_findings", "write_json",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
     from .ahp import ahp, win_rates
+    from .choice import choose
     from .evidence import stability
     from .findings import Findings
     from .findings_files import read_findings, write_findings
     from .first_order import first_order
     from .gradient_cosine import gradient_cosine
     from .h_score import h_score
+    from .higher_order import hoa
     from .leep import leep
     from .linearised import linearised
     from .logme import logme
@@ -52,16 +57,19 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
     from .nce import nce
+    from .performance import PerformanceTable
     from .permutation import permutation_test
     from .projected_gradients import projected_gradients
     from .readout import Readout
     from .selection import Network, Selection
+    from .table_files import read_table
     from .task2vec import task2vec
     from .tournament import gain, quality, transfer_from_losses, with_rows
     from .trans_rate import trans_rate
     from .transfer import add_target, transfer, transfer_losses
     from .transferability import transferability
     from .watch import Watch
+    from .ways import random_selections, value_curve
 
 
 def __getattr__(name: str) -> Any:
