@@ -205,9 +205,11 @@ def _limits(findings: Findings) -> str:
     if len(findings.seeds) < 2:
         return "Run at least three seeds before you decide."
     count = len(findings.tasks)
+    failed = sum(int((~np.isfinite(found.test)).any(axis=1).sum()) for found in findings.trained)
+    lost = f"Left out since they failed: {failed} training{'s' * (failed != 1)}. " * bool(failed)
     chance = f"{0.05 * count:.1g} of {count} tasks" if count > 1 else "one task in twenty"
     return (
-        f"Intervals are over seeds: they say what training again would give on these tasks, not what other tasks "
+        f"{lost}Intervals are over seeds: they say what training again would give on these tasks, not what other tasks "
         f"would. Tasks are named at 95 % each, so about {chance} would be named by chance alone."
     )
 

@@ -45,7 +45,7 @@ def dendrogram(findings: Findings) -> Figure:
             drawn = branches(linked, no_plot=True)
             for x, y in zip(drawn["icoord"], drawn["dcoord"], strict=True):
                 top.plot((np.array(x) - 5) / 10, y, color=MUTED, linewidth=1.2, solid_joinstyle="miter")
-            top.set_ylim(0, None)
+            top.set_ylim(-0.03 * max(1e-9, float(linked[:, 2].max())), None)  # else a join at 0 is cut in half
         top.set_ylabel("1 − rank\naffinity", fontsize=7.5)
         top.tick_params(axis="x", which="both", length=0, labelbottom=False)
         top.tick_params(axis="y", length=2, labelsize=7)

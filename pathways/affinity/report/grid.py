@@ -45,6 +45,18 @@ class Scale:
         return 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
 
 
+def labels(names: Sequence[str], longest: int = 26) -> dict[str, str]:
+    """Short names of tasks and sources; several sources joined by `|` show as a sum.
+
+    >>> labels(["omniglot/Greek", "omniglot/Greek|omniglot/Latin", "self"])
+    {'omniglot/Greek': 'Greek', 'omniglot/Greek|omniglot/Latin': 'Greek + Latin', 'self': 'self'}
+    """
+    parts = dict.fromkeys(part for name in names for part in name.split("|") if part not in ("self", "random"))
+    short = short_names([*parts], longest=22)
+    joined = {name: " + ".join(short.get(part, part) for part in name.split("|")) for name in names}
+    return {name: text if len(text) <= longest else f"{text[: longest - 1]}…" for name, text in joined.items()}
+
+
 def grid_size(rows: int, columns: int) -> float:
     """The height in inches of a grid that is as wide as the page."""
     cell = min(0.42, max(0.2, 6.0 / max(rows, columns)))
@@ -72,7 +84,7 @@ def draw_grid(
     image = axes.imshow(values, cmap=scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto")
     itself = np.array([[row == column for column in columns] for row in rows])
     axes.imshow(np.where(itself, 0.0, np.nan), cmap=BLANK, vmin=0, vmax=1, aspect="auto")
-    names = short_names([*dict.fromkeys((*rows, *columns))], longest=22)
+    names = labels([*rows, *columns])
     many = len(columns) > WRITTEN
     for i, j in np.argwhere(~np.isfinite(values) & ~itself):
         axes.text(j, i, "×", ha="center", va="center", fontsize=6, color=MUTED)
@@ -128,4 +140,4 @@ def _frames(axes: Axes, marked: NDArray[np.bool_]) -> None:
         axes.plot([j - 0.5, j + 0.5], [i - 0.5, i - 0.5], **style)  # type: ignore[arg-type]
 
 
-__all__ = ["WRITTEN", "Scale", "colour_bar", "draw_grid", "grid_figure", "grid_size"]
+__all__ = ["WRITTEN", "Scale", "colour_bar", "draw_grid", "grid_figure", "grid_size", "labels"]
