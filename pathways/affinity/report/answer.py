@@ -11,6 +11,7 @@ from pathways.affinity.evidence import Estimate, order_agreement
 from pathways.affinity.findings import Findings
 from pathways.text import points_text, short_names
 
+from .structure import serving
 from .verified import ALONE, CHOSEN, TOGETHER, arm, by_task, difference, points, random_gains
 
 Side = Literal["better", "worse", "within noise", "unsure", "same", "untrained"]
@@ -58,7 +59,7 @@ def reasons(findings: Findings) -> str:
         )
     sentences = [
         groups, _numbers(findings), _winners(findings), _negative_transfer(findings), _luck(findings),
-        _prediction(findings), _limits(findings),
+        _stable(findings), _prediction(findings), _limits(findings),
     ]  # fmt: skip
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -185,6 +186,20 @@ def _luck(findings: Findings) -> str:
     return (
         f"Random groupings gain {middle} {findings.unit} against separate in the median (from {low} to {high}); the "
         f"chosen split beats {below} of {len(gains)}."
+    )
+
+
+def _stable(findings: Findings) -> str:
+    """Whether the grouping itself is more than noise of the measurement."""
+    together = serving(findings)
+    off = ~np.eye(len(together), dtype=bool)
+    known = np.isfinite(findings.stability) & off
+    inside, outside = (findings.stability[known & mask] for mask in (together, ~together))
+    if not len(inside) or not len(outside):
+        return ""
+    return (
+        f"When moments and seeds are drawn again, pairs of one chosen network stay together in "
+        f"{100 * inside.mean():.0f} % of samples, others come together in {100 * outside.mean():.0f} %."
     )
 
 

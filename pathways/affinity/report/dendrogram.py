@@ -56,7 +56,7 @@ def dendrogram(findings: Findings) -> Figure:
 
 def _own(findings: Findings, at: list[int]) -> np.ndarray:
     """The diagonal of tasks that share their network: a frame around a group holds its members' own cells too."""
-    return np.diag(serving(findings).any(axis=1)[at])
+    return np.diag(np.asarray(serving(findings).any(axis=1))[at])
 
 
 __all__ = ["dendrogram", "order"]

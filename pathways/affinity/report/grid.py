@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -94,7 +95,7 @@ def draw_grid(
             axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=7.5, color=colour)
     if marked is not None:
         _frames(axes, marked)
-    turned = {"rotation": 90, "ha": "center", "va": "top"} if many else {
+    turned: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "top"} if many else {
         "rotation": 30, "ha": "right", "rotation_mode": "anchor"
     }  # fmt: skip
     axes.set_xticks(range(len(columns)), [literal(names[name]) for name in columns], **turned)
@@ -109,8 +110,8 @@ def draw_grid(
 
 def colour_bar(figure: Figure, image: AxesImage, axes: Axes | Sequence[Axes], label: str) -> None:
     """The key to the colours, right of the axes."""
-    bar = figure.colorbar(image, ax=axes, fraction=0.025, pad=0.015, aspect=30)  # type: ignore[arg-type]
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar = figure.colorbar(image, ax=axes, fraction=0.025, pad=0.015, aspect=30)
+    bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=7)
     bar.set_label(label, fontsize=8)
 

@@ -119,6 +119,14 @@ def test_random_groupings_are_counted() -> None:
     assert "Random" not in answer(findings(randoms=0))
 
 
+def test_how_stable_the_grouping_is_is_told() -> None:
+    some = findings(tasks=4)
+    same = np.array([[1, 0.2, 0.9, 0.1], [0.2, 1, 0.3, 0.7], [0.9, 0.3, 1, 0.4], [0.1, 0.7, 0.4, 1]])
+    text = answer(replace(some, stability=same))  # the groups are tasks 1 and 3, 2 and 4
+    assert "stay together in 80 % of samples, others come together in 25 %" in text
+    assert "drawn again" not in answer(replace(some, stability=np.full((4, 4), np.nan)))
+
+
 def test_failures_are_told() -> None:
     assert "Left out since they failed: 1 training." in answer(findings(holes=True))
     assert "failed" not in answer(findings())
