@@ -229,10 +229,11 @@ def _limits(findings: Findings) -> str:
     )
 
 
-def _split(findings: Findings, name: str) -> frozenset[tuple[str, ...]]:
+def _split(findings: Findings, name: str) -> frozenset[tuple[float, tuple[str, ...]]]:
+    """Its networks: those of half the size are others."""
     found = arm(findings, name)
-    networks = () if found is None else found.networks
-    return frozenset(tuple(sorted(findings.trained[n].tasks)) for n in networks)
+    networks = [] if found is None else [findings.trained[n] for n in found.networks]
+    return frozenset((network.cost, tuple(sorted(network.tasks))) for network in networks)
 
 
 def _tasks(findings: Findings, tasks: Sequence[str], verb: str) -> str:

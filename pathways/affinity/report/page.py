@@ -49,7 +49,7 @@ _STYLE = """
 ul { padding-left: 1.2rem } li { margin: .15rem 0 }
 @media screen and (max-width: 760px) { figure { overflow-x: auto } figure svg { min-width: 680px } }
 @media print { figure, tr { break-inside: avoid } h2, .caption { break-after: avoid } .scroll { overflow: visible }
-  body { font-size: 11pt } td, th { white-space: normal } }
+  body { font-size: 10.5pt } table { font-size: 7.5pt } .facts { grid-template-columns: repeat(3, 1fr) } }
 """
 
 
@@ -95,7 +95,8 @@ def report_page(
             "Should I split my tasks, and how?",
             f"<p class=answer><b>{prose(verdict(findings))}</b>{prose(reasons(findings))}</p>",
         ),
-        section("The ways to split", show.splits(findings, made["splits"]), relative) if findings.arms else "",
+        section("The ways to split", show.splits(findings, made["splits"]), f"{relative} <code>over tasks</code>: the "
+                "interval of the gain against separate over tasks instead of seeds.") if findings.arms else "",
         figure_section("Who gains, who loses", pictures, "gains", f"{relative} Dots are means over seeds, lines "
                        "the intervals. Grey bars span the random groupings of the "
                        "same cost, ticks are their medians."),

@@ -83,6 +83,15 @@ def test_a_choice_that_is_a_network_for_each(together: float, said: str) -> None
     assert said in verdict(some)
 
 
+def test_half_sized_networks_are_another_split() -> None:
+    some = findings(groups=5)
+    halves = tuple(replace(network, cost=0.5) for network in some.trained if len(network.tasks) == 1)
+    small = replace(some.arm("chosen"), networks=tuple(range(len(some.trained), len(some.trained) + len(halves))))
+    other = replace(some, trained=(*some.trained, *halves), arms=(small, *some.arms[1:]))
+    assert side(some, "separate") == "same"
+    assert side(other, "separate") != "same"
+
+
 def test_an_arm_that_was_not_trained_leaves_half_an_answer() -> None:
     some = findings()
     half = replace(some, arms=tuple(arm for arm in some.arms if arm.name != "all-in-one"))
