@@ -34,8 +34,8 @@ def label_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.spines["bottom"].set_color(MUTED)
 
 
-def legend_above(axes: Axes, count: int) -> None:
-    """The legend in a line above the axes."""
+def legend_above(axes: Axes, count: int, gap: float = 0.2) -> None:
+    """The legend in a line above the axes; `gap` is between a mark and its word, in font sizes."""
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=min(count, 6), frameon=False, fontsize=8, handletextpad=0.2
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=min(count, 6), frameon=False, fontsize=8, handletextpad=gap
     )

@@ -17,6 +17,18 @@ def escape(text: object) -> str:
     return html.escape(str(text))
 
 
+def prose(text: object) -> str:
+    """Text as HTML, with what stands in backticks as code.
+
+    >>> prose("rule `tag`: a < b")
+    'rule <code>tag</code>: a &lt; b'
+    """
+    parts = escape(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+
+
 def html_page(title: str, body: str, style: str = "") -> str:
     """A whole page that needs nothing from outside; `style` is added to that of all reports."""
     return (

@@ -11,6 +11,7 @@ from pathways.affinity.evidence import Estimate, order_agreement
 from pathways.affinity.findings import Findings
 from pathways.text import points_text, short_names
 
+from .structure import serving
 from .verified import ALONE, CHOSEN, TOGETHER, arm, by_task, difference, points, random_gains
 
 Side = Literal["better", "worse", "within noise", "unsure", "same", "untrained"]
@@ -58,7 +59,7 @@ def reasons(findings: Findings) -> str:
         )
     sentences = [
         groups, _numbers(findings), _winners(findings), _negative_transfer(findings), _luck(findings),
-        _prediction(findings), _limits(findings),
+        _stable(findings), _prediction(findings), _limits(findings),
     ]  # fmt: skip
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -188,6 +189,20 @@ def _luck(findings: Findings) -> str:
     )
 
 
+def _stable(findings: Findings) -> str:
+    """Whether the grouping itself is more than noise of the measurement."""
+    together = serving(findings)
+    off = ~np.eye(len(together), dtype=bool)
+    known = np.isfinite(findings.stability) & off
+    inside, outside = (findings.stability[known & mask] for mask in (together, ~together))
+    if not len(inside) or not len(outside):
+        return ""
+    return (
+        f"When moments and seeds are drawn again, pairs of one chosen network stay together in "
+        f"{100 * inside.mean():.0f} % of samples, others come together in {100 * outside.mean():.0f} %."
+    )
+
+
 def _prediction(findings: Findings) -> str:
     """Whether predictions can be relied on for groups that were not trained."""
     known = points(findings)
@@ -205,17 +220,20 @@ def _limits(findings: Findings) -> str:
     if len(findings.seeds) < 2:
         return "Run at least three seeds before you decide."
     count = len(findings.tasks)
+    failed = sum(int((~np.isfinite(found.test)).any(axis=1).sum()) for found in findings.trained)
+    lost = f"Left out since they failed: {failed} training{'s' * (failed != 1)}. " * bool(failed)
     chance = f"{0.05 * count:.1g} of {count} tasks" if count > 1 else "one task in twenty"
     return (
-        f"Intervals are over seeds: they say what training again would give on these tasks, not what other tasks "
+        f"{lost}Intervals are over seeds: they say what training again would give on these tasks, not what other tasks "
         f"would. Tasks are named at 95 % each, so about {chance} would be named by chance alone."
     )
 
 
-def _split(findings: Findings, name: str) -> frozenset[tuple[str, ...]]:
+def _split(findings: Findings, name: str) -> frozenset[tuple[float, tuple[str, ...]]]:
+    """Its networks: those of half the size are others."""
     found = arm(findings, name)
-    networks = () if found is None else found.networks
-    return frozenset(tuple(sorted(findings.trained[n].tasks)) for n in networks)
+    networks = [] if found is None else [findings.trained[n] for n in found.networks]
+    return frozenset((network.cost, tuple(sorted(network.tasks))) for network in networks)
 
 
 def _tasks(findings: Findings, tasks: Sequence[str], verb: str) -> str:

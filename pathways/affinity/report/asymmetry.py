@@ -11,7 +11,7 @@ from pathways.canvas import styled
 from .colours import SEQUENTIAL
 from .dendrogram import order
 from .grid import Scale, grid_figure
-from .heatmap import exponent, value_texts
+from .heatmap import exponent, times, value_texts
 from .structure import asymmetry as cells_and_index
 from .structure import pairs
 
@@ -21,9 +21,8 @@ def asymmetry(findings: Findings) -> Figure:
     at = order(findings)
     cells = cells_and_index(pairs(findings.affinity, findings.tasks))[0][np.ix_(at, at)]
     names = [findings.tasks[i] for i in at]
-    power = exponent(cells)
-    unit = f"|Z_ij − Z_ji|, ×10^{power}" if power else "|Z_ij − Z_ji|"
-    shown = cells / 10.0**power
+    unit = f"|Z_ij − Z_ji| {times(cells)}"
+    shown = cells / 10.0 ** exponent(cells)
     top = float(np.max(shown, where=np.isfinite(shown), initial=0.0)) or 1.0
     with styled():
         return grid_figure(

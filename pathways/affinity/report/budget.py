@@ -51,13 +51,13 @@ def budget(findings: Findings) -> Figure | None:
         better = "higher is better" if curve.higher_is_better else "lower is better"
         axes.set(
             xlabel="budget, in networks of full size",
-            ylabel=literal(f"value by the rule `{curve.rule}`, predicted\n({_unit(curve.unit)}{better})"),
+            ylabel=literal(f"value by the rule {curve.rule}, predicted\n({_unit(curve.unit)}{better})"),
         )
         axes.xaxis.set_major_locator(few_ticks())
         axes.margins(x=0.04)
         axes.grid(color=FAINT, linewidth=0.6)
         axes.tick_params(length=0, labelsize=8)
-        legend_above(axes, len(ways))
+        legend_above(axes, len(ways), gap=0.6)
     return figure
 
 

@@ -17,7 +17,7 @@ MARKS = {"chosen": "o", "exact": "o", "all-in-one": "s", "separate": "D", "rando
 
 DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#8c4a06", "#dd9a45", "#f7f5f1", "#7fb3cc", "#0a4f70"])
 SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#f7f8f9", "#9fc4d8", "#2f7fa3", "#0a3d56"])
-BLANK = ListedColormap(["#c9cfd6"])
+BLANK = ListedColormap(["#b7b9bc"])
 """The diagonal: a task and itself."""
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from matplotlib.figure import Figure
 
 from pathways.affinity.findings import Findings
@@ -17,7 +20,7 @@ def costs(findings: Findings) -> Figure | None:
     """Bars: joint runs, seconds of processor time, and peak memory beyond the joint training's where measured."""
     if not findings.costs:
         return None
-    panels = [
+    panels: list[tuple[str, list[Any], Callable[[float], str]]] = [
         ("in joint trainings", [c.joint_runs for c in findings.costs], lambda v: f"{v:.3g}×"),
         ("CPU time", [c.seconds for c in findings.costs], seconds_text),
     ]

@@ -48,7 +48,7 @@ def course(findings: Findings) -> Figure | None:
         left.grid(axis="y", color=FAINT, linewidth=0.6)
         left.tick_params(length=0, labelsize=8)
         if left.get_legend_handles_labels()[0]:
-            legend_above(left, 2)
+            legend_above(left, 2, gap=0.6)
         for row, task in enumerate(findings.tasks):
             value = halves.rows[task].value
             if np.isfinite(value):

@@ -45,7 +45,7 @@ def dendrogram(findings: Findings) -> Figure:
             drawn = branches(linked, no_plot=True)
             for x, y in zip(drawn["icoord"], drawn["dcoord"], strict=True):
                 top.plot((np.array(x) - 5) / 10, y, color=MUTED, linewidth=1.2, solid_joinstyle="miter")
-            top.set_ylim(0, None)
+            top.set_ylim(-0.03 * max(1e-9, float(linked[:, 2].max())), None)  # else a join at 0 is cut in half
         top.set_ylabel("1 − rank\naffinity", fontsize=7.5)
         top.tick_params(axis="x", which="both", length=0, labelbottom=False)
         top.tick_params(axis="y", length=2, labelsize=7)
@@ -56,7 +56,7 @@ def dendrogram(findings: Findings) -> Figure:
 
 def _own(findings: Findings, at: list[int]) -> np.ndarray:
     """The diagonal of tasks that share their network: a frame around a group holds its members' own cells too."""
-    return np.diag(serving(findings).any(axis=1)[at])
+    return np.diag(np.asarray(serving(findings).any(axis=1))[at])
 
 
 __all__ = ["dendrogram", "order"]

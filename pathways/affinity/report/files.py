@@ -39,16 +39,17 @@ def write_numbers(findings: Findings, tables: Mapping[str, Table], directory: Pa
 def numbers(findings: Findings, tables: Mapping[str, Table]) -> dict[str, Any]:
     """All of the report as plain data: what a study found in short, then its tables."""
     affinity, selection = findings.affinity, findings.selection
-    gain = {other: difference(findings, CHOSEN, other) for other in (ALONE, TOGETHER)}
+    compared = {other: difference(findings, CHOSEN, other) for other in (ALONE, TOGETHER)}
+    gain = {other: found for other, found in compared.items() if found is not None}
     cost = next((c.joint_runs for c in findings.costs if c.what == affinity.estimator), None)
     return plain({
         "name": findings.name, "kind": affinity.kind, "estimator": affinity.estimator, "unit": affinity.unit,
         "tasks": findings.tasks, "affected": affinity.affected, "sources": affinity.sources,
         "matrix": affinity.values, "standard_error": affinity.standard_error,
         "groups": selection.groups, "serves": dict(selection.serves), "rule": selection.rule,
-        "predicted_gain": selection.value, "verified_gain": gain[ALONE].value if gain[ALONE] else None,
+        "predicted_gain": selection.value, "verified_gain": gain[ALONE].value if ALONE in gain else None,
         "verified_against": {
-            other: {"value": e.value, "low": e.low, "high": e.high, "seeds": e.n} for other, e in gain.items() if e
+            other: {"value": e.value, "low": e.low, "high": e.high, "seeds": e.n} for other, e in gain.items()
         },
         "cost_in_joint_runs": cost, "metric": findings.metric, "higher_is_better": findings.higher_is_better,
         "metric_unit": findings.unit, "seeds": findings.seeds, "budget": selection.budget, "cost": selection.cost,

@@ -47,7 +47,7 @@ def gains(findings: Findings) -> Figure | None:
         axes.set_xlabel(literal(f"gain against separate (test {findings.metric}, {findings.unit or 'difference'})"))
         axes.grid(axis="x", color=FAINT, linewidth=0.6)
         axes.margins(x=0.05)
-        legend_above(axes, 4)
+        legend_above(axes, 4, gap=0.6)
     return figure
 
 

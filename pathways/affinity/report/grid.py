@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -45,6 +46,18 @@ class Scale:
         return 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
 
 
+def labels(names: Sequence[str], longest: int = 26) -> dict[str, str]:
+    """Short names of tasks and sources; several sources joined by `|` show as a sum.
+
+    >>> labels(["omniglot/Greek", "omniglot/Greek|omniglot/Latin", "self"])
+    {'omniglot/Greek': 'Greek', 'omniglot/Greek|omniglot/Latin': 'Greek + Latin', 'self': 'self'}
+    """
+    parts = dict.fromkeys(part for name in names for part in name.split("|") if part not in ("self", "random"))
+    short = short_names([*parts], longest=22)
+    joined = {name: " + ".join(short.get(part, part) for part in name.split("|")) for name in names}
+    return {name: text if len(text) <= longest else f"{text[: longest - 1]}…" for name, text in joined.items()}
+
+
 def grid_size(rows: int, columns: int) -> float:
     """The height in inches of a grid that is as wide as the page."""
     cell = min(0.42, max(0.2, 6.0 / max(rows, columns)))
@@ -72,7 +85,7 @@ def draw_grid(
     image = axes.imshow(values, cmap=scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto")
     itself = np.array([[row == column for column in columns] for row in rows])
     axes.imshow(np.where(itself, 0.0, np.nan), cmap=BLANK, vmin=0, vmax=1, aspect="auto")
-    names = short_names([*dict.fromkeys((*rows, *columns))], longest=22)
+    names = labels([*rows, *columns])
     many = len(columns) > WRITTEN
     for i, j in np.argwhere(~np.isfinite(values) & ~itself):
         axes.text(j, i, "×", ha="center", va="center", fontsize=6, color=MUTED)
@@ -82,7 +95,7 @@ def draw_grid(
             axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=7.5, color=colour)
     if marked is not None:
         _frames(axes, marked)
-    turned = {"rotation": 90, "ha": "center", "va": "top"} if many else {
+    turned: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "top"} if many else {
         "rotation": 30, "ha": "right", "rotation_mode": "anchor"
     }  # fmt: skip
     axes.set_xticks(range(len(columns)), [literal(names[name]) for name in columns], **turned)
@@ -97,8 +110,8 @@ def draw_grid(
 
 def colour_bar(figure: Figure, image: AxesImage, axes: Axes | Sequence[Axes], label: str) -> None:
     """The key to the colours, right of the axes."""
-    bar = figure.colorbar(image, ax=axes, fraction=0.025, pad=0.015, aspect=30)  # type: ignore[arg-type]
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar = figure.colorbar(image, ax=axes, fraction=0.025, pad=0.015, aspect=30)
+    bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=7)
     bar.set_label(label, fontsize=8)
 
@@ -128,4 +141,4 @@ def _frames(axes: Axes, marked: NDArray[np.bool_]) -> None:
         axes.plot([j - 0.5, j + 0.5], [i - 0.5, i - 0.5], **style)  # type: ignore[arg-type]
 
 
-__all__ = ["WRITTEN", "Scale", "colour_bar", "draw_grid", "grid_figure", "grid_size"]
+__all__ = ["WRITTEN", "Scale", "colour_bar", "draw_grid", "grid_figure", "grid_size", "labels"]

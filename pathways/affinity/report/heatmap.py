@@ -19,7 +19,8 @@ from .structure import first_only, standardised
 Array = NDArray[np.float64]
 LIMIT = 2.5  # standard deviations at which colours end
 LONGEST = 40  # columns that are still told apart
-PLACE = Scale(DIVERGING, -LIMIT, LIMIT, "place in its row: (value − median) / standard deviation")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+PLACE = Scale(DIVERGING, -LIMIT, LIMIT, "sd from its row's median")
 
 
 def heatmap(findings: Findings) -> Figure:
@@ -57,12 +58,22 @@ def exponent(values: Array) -> int:
     return int(3 * np.floor(np.log10(top) / 3))
 
 
+def times(values: Array) -> str:
+    """The power of ten in words, empty for none.
+
+    >>> times(np.array([0.0123])), times(np.array([1.0]))
+    ('×10⁻³', '')
+    """
+    power = exponent(values)
+    return f"×10{str(power).translate(_RAISED)}" if power else ""
+
+
 def value_texts(values: Array) -> Sequence[Sequence[str]]:
     """The cells' numbers in units of `exponent`, with three significant digits of the largest."""
     scaled = values / 10.0 ** exponent(values)
     top = float(np.max(np.abs(scaled), where=np.isfinite(scaled), initial=0.0))
-    digits = 0 if top >= 100 else 1 if top >= 10 else 2
+    digits = 0 if top >= 100 else 1 if top >= 10 else 2 if top >= 1 else 3
     return [[f"{cell:.{digits}f}".replace("-", "−") for cell in row] for row in scaled]
 
 
-__all__ = ["LIMIT", "PLACE", "exponent", "heatmap", "row_places", "value_texts"]
+__all__ = ["LIMIT", "PLACE", "exponent", "heatmap", "row_places", "times", "value_texts"]

@@ -11,6 +11,9 @@ from pathways.palette import INK, MUTED, on, task_colour
 from pathways.report.drawing import WIDTH
 from pathways.text import short_names
 
+APART = 1.15
+"""How far networks stand apart at least, in rows of tasks."""
+
 _HELPER = "#c3c9d0"
 
 
@@ -22,12 +25,12 @@ def networks(findings: Findings) -> Figure:
     )
     row = {task: float(i) for i, task in enumerate(tasks)}
     heights = _apart([
-        np.mean([row[t] for t in (served(findings, n) or list(network.tasks)) if t in row] or [0.0])
+        float(np.mean([row[t] for t in (served(findings, n) or list(network.tasks)) if t in row] or [0.0]))
         for n, network in enumerate(chosen.networks)
-    ], max(1.6, len(tasks) / max(1, len(chosen.networks)) * 0.75), len(tasks))  # fmt: skip
+    ])  # fmt: skip
     names = short_names(findings.tasks, longest=28)
     with styled():
-        figure = Figure(figsize=(WIDTH, 0.5 + 0.27 * max(len(tasks), 2 * len(heights))), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.4 + 0.28 * max(len(tasks), APART * len(heights))), layout="constrained")
         axes = figure.add_subplot()
         axes.set_axis_off()
         for n, network in enumerate(chosen.networks):
@@ -43,7 +46,7 @@ def networks(findings: Findings) -> Figure:
             axes.plot(0, row[task], "o", color=colour, markersize=6, zorder=3)
             axes.text(-0.03, row[task], literal(names[task]), ha="right", va="center", fontsize=8.5)
         for n, network in enumerate(chosen.networks):
-            box = {"boxstyle": "round,pad=0.45", "facecolor": task_colour(n), "edgecolor": "none"}
+            box = {"boxstyle": "round,pad=0.35", "facecolor": task_colour(n), "edgecolor": "none"}
             label = network.name or f"network {n + 1}"
             axes.text(
                 1.0, heights[n], literal(label), ha="left", va="center", fontsize=8.5, color=on(task_colour(n)),
@@ -55,7 +58,7 @@ def networks(findings: Findings) -> Figure:
             axes.text(
                 1.2, heights[n], literal(f"{note} · cost {network.cost:g}"), va="center", fontsize=8, color=INK
             )
-        axes.set(xlim=(-0.42, 1.55), ylim=(max([*row.values(), *heights]) + 0.7, min([0.0, *heights]) - 0.7))
+        axes.set(xlim=(-0.42, 1.6), ylim=(max([*row.values(), *heights]) + 0.7, min([0.0, *heights]) - 0.7))
     return figure
 
 
@@ -69,17 +72,15 @@ def _curve(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
     return t, start + (end - start) * (3 * t**2 - 2 * t**3)
 
 
-def _apart(wanted: list[float], least: float, rows: int) -> list[float]:
-    """These heights in their order, at least so far apart, as near to where they were wanted as a sweep gets."""
+def _apart(wanted: list[float]) -> list[float]:
+    """These heights in their order, pushed apart where they are too near, as many up as down."""
     order = np.argsort(wanted, kind="stable")
-    step = min(least, max(1.6, (rows - 1) / max(1, len(wanted) - 1))) if len(wanted) > 1 else least
-    placed = np.array(wanted, dtype=np.float64)[order]
-    for i in range(1, len(placed)):
-        placed[i] = max(placed[i], placed[i - 1] + step)
-    placed -= max(0.0, (placed.mean() - float(np.mean(wanted)))) if len(placed) else 0.0
-    out = np.empty_like(placed)
-    out[order] = placed
+    heights = np.array(wanted, dtype=np.float64)[order]
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + APART)
+    out = np.empty_like(heights)
+    out[order] = heights - (heights.mean() - np.mean(wanted) if len(heights) else 0.0)
     return [float(height) for height in out]
 
 
-__all__ = ["networks", "served"]
+__all__ = ["APART", "networks", "served"]

@@ -52,7 +52,7 @@ def predicted(findings: Findings) -> Figure | None:
         axes.grid(color=FAINT, linewidth=0.6)
         axes.tick_params(length=0, labelsize=8)
         axes.margins(0.05)
-        legend_above(axes, 3)
+        legend_above(axes, 3, gap=0.6)
     return figure
 
 
@@ -62,9 +62,9 @@ def agreements(findings: Findings) -> dict[str, Estimate]:
     placed, gains, tasks = [p.placed for p in known], [p.gain for p in known], [p.task for p in known]
     independent = len(set(tasks))
     return {
-        "sign agreement": sign_agreement(placed, gains, independent),
+        "Sign agreement": sign_agreement(placed, gains, independent),
         "Spearman": spearman(placed, gains, independent),
-        "order agreement within tasks": order_agreement(placed, gains, tasks),
+        "Order agreement within tasks": order_agreement(placed, gains, tasks),
     }
 
 
@@ -76,7 +76,7 @@ def agreement_note(findings: Findings) -> str:
         "Both signs have a meaning: right of 0 a network was predicted to beat one of its own, above 0 it did."
         if zero_is_alone(findings) else
         "Only the sign of the verified gain has a meaning. That of a raw affinity has none, only its order within a "
-        "row does: predictions are therefore placed against the row's median, and `sign agreement` asks whether "
+        "row does: predictions are therefore placed against the row's median, and sign agreement asks whether "
         "partners better than the median gave a gain."
     )  # fmt: skip
     return f"{'; '.join(parts)}. Intervals count each task once. {meaning}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import numpy as np
+
 from pathways.affinity.findings import Findings
-from pathways.report.markup import escape, html_table
+from pathways.report.markup import escape, html_table, prose
 from pathways.text import PERCENT, measure_text, points_text, seconds_text, short_count, short_names
 
+from .heatmap import times, value_texts
 from .tables import Cell, Table
 from .verified import ALONE, CHOSEN, TOGETHER, difference, zero_is_alone
 
@@ -17,10 +20,11 @@ Format = Callable[[Cell], str]
 def relative(findings: Findings) -> str:
     """What gains are relative to, as HTML; said with every table that holds some."""
     percent = " in percentage points" if findings.metric in PERCENT else ""
-    seeds = f"{len(findings.seeds)} seed{'s' * (len(findings.seeds) != 1)}"
-    return escape(
+    seeds = _many(len(findings.seeds), "seed")
+    return prose(
         f"Gains are differences of test {findings.metric}{percent}, positive where better, paired by seed over "
-        f"{seeds}; the baseline `{ALONE}` is a network for each task, `{TOGETHER}` one network for all."
+        f"{seeds}, with 95 % intervals over seeds; the baseline `{ALONE}` is a network for each task, "
+        f"`{TOGETHER}` one network for all."
     )
 
 
@@ -28,7 +32,7 @@ def facts(findings: Findings) -> str:
     """The cards at the top."""
     chosen = findings.selection
     cards = [
-        (str(len(findings.tasks)), "tasks"), (str(len(findings.seeds)), "seeds"),
+        (str(len(findings.tasks)), "tasks"), (str(len(findings.seeds)), _many(len(findings.seeds), "seed").split()[1]),
         (str(len(chosen.networks)), f"networks chosen, cost {chosen.cost:g} of {chosen.budget:g}"),
     ]  # fmt: skip
     for other in (ALONE, TOGETHER):
@@ -60,10 +64,12 @@ def splits(findings: Findings, table: Table) -> str:
         rows.append([
             str(record["split"]), str(record["networks"]), f"{record['cost']:g}",
             measure_text(_number(record["validation"]), findings.metric),
-            measure_text(_number(record["test"]), findings.metric), *gains, str(missing) if missing else "–",
+            measure_text(_number(record["test"]), findings.metric), gains[0],
+            _ends(record, f"gain against {ALONE}", findings, " over tasks") or "–", gains[1],
+            str(missing) if missing else "–",
         ])  # fmt: skip
     header = ["split", "networks", "cost", f"validation {findings.metric}", f"test {findings.metric}",
-              f"gain against {ALONE}", f"gain against {TOGETHER}", "failed"]  # fmt: skip
+              f"gain against {ALONE}", "over tasks", f"gain against {TOGETHER}", "failed"]  # fmt: skip
     return _rows(header, rows, words=("split",), strong=(CHOSEN,))
 
 
@@ -78,15 +84,15 @@ def networks(findings: Findings, table: Table) -> str:
     rows = [
         [str(r["network"]), f"{r['cost']:g}", listed(r["tasks"]), listed(r["helpers"])] for r in table.records()
     ]
-    return _rows(["network", "cost", "serves", "helper heads"], rows, words=("network", "serves", "helper heads"),
-                 wrapped=(2, 3))  # fmt: skip
+    header = ["network", "cost", "serves", "helper heads"]
+    return _rows(header, rows, words=header, wrapped=(2, 3))
 
 
 def selection_note(findings: Findings) -> str:
     """How the networks were chosen, as HTML."""
     chosen = findings.selection
     proof = "proven the best there is by the rule" if chosen.optimal else f"at most {chosen.gap:.3g} from the best"
-    return escape(
+    return prose(
         f"Rule `{chosen.rule}` at a budget of {chosen.budget:g}, by {chosen.solver}: value {chosen.value:.4g}, "
         f"{proof}. Solid edges serve a task; grey ones are helper heads, trained to help others and not used."
     )
@@ -95,15 +101,19 @@ def selection_note(findings: Findings) -> str:
 def tasks(findings: Findings, table: Table) -> str:
     """What each task receives and gives, and what it gained."""
     names = short_names(findings.tasks, longest=32)
+    records = table.records()
+    inner = np.array([[_number(record[key]) for key in ("in", "out", "net")] for record in records], dtype=np.float64)
+    help_texts = value_texts(inner)
     rows = []
-    for record in table.records():
+    for record, helps in zip(records, help_texts, strict=True):
         rows.append([
             names[str(record["task"])], _short(record["network"]),
-            *(_short(record[key]) for key in ("predicted", "in", "out", "net")),
+            _short(record["predicted"]), *("–" if text == "nan" else text for text in helps),
             _signed(record["early-late Spearman"]),
             *(_with_ends(record, f"gain {name}", findings) for name in (CHOSEN, TOGETHER)),
         ])  # fmt: skip
-    header = ["task", "network", "predicted", "in", "out", "net", "early-late",
+    power = f" {times(inner)}".rstrip()
+    header = ["task", "network", "predicted", *(f"{name}{power}" for name in ("in", "out", "net")), "early-late",
               f"gain {CHOSEN}", f"gain {TOGETHER}"]  # fmt: skip
     return _rows(header, rows, words=("task",))
 
@@ -112,7 +122,7 @@ def tasks_note(findings: Findings) -> str:
     """What the columns of `tasks` mean, as HTML."""
     unit = findings.affinity.unit or "the matrix's own unit"
     meaning = "" if zero_is_alone(findings) else " Raw affinities of two tasks compare only where their losses do."
-    return escape(
+    return prose(
         f"`in` is the mean help a task receives, `out` what it gives, `net` in less out, in {unit}; `predicted` is the "
         f"score of the network that serves it; `early-late` Spearman's correlation of its row in both halves of "
         f"training.{meaning}"
@@ -134,7 +144,7 @@ def matrices(table: Table) -> str:
 
 def matrices_note(findings: Findings) -> str:
     """What the columns of `matrices` mean, as HTML."""
-    return escape(
+    return prose(
         "Share of positive pairs: of little meaning by itself where the estimator's sign has none. Asymmetry: the sum "
         "of |Z_ij − Z_ji| as a share of that of |Z_ij| + |Z_ji|; 0 is symmetric. Intra − inter: the mean over pairs "
         "that share a serving network less that over the others, in the unit and in standard deviations of a row; the "
@@ -159,7 +169,7 @@ def method(findings: Findings) -> str:
     seconds = sum(cost.seconds for cost in findings.costs)
     lines = [
         ("estimator", f"{affinity.estimator}, {affinity.kind}, in {affinity.unit or 'no unit'}; "
-         f"{affinity.repeats} repeats of {affinity.readings.shape[1]} moments"),
+         f"{_many(affinity.repeats, 'repeat')} of {_many(affinity.readings.shape[1], 'moment')}"),
         ("shared parameters", f"{short_count(findings.shared_parameters)} ({shared or 'not named'}); the largest head "
          f"has {short_count(findings.own_parameters)}"),
         ("metric", f"{findings.metric}, {'higher' if findings.higher_is_better else 'lower'} is better; choices use "
@@ -180,12 +190,16 @@ def files(names: Sequence[str], pictures: Mapping[str, str]) -> str:
 
 
 def _with_ends(record: Mapping[str, Cell], name: str, findings: Findings) -> str:
-    """A gain and its interval in small letters behind it."""
-    value, low, high = (_number(record[key]) for key in (name, f"{name}: low", f"{name}: high"))
-    text = points_text(value, findings.metric)
+    """A gain and its interval over seeds."""
+    return f"{points_text(_number(record[name]), findings.metric)} {_ends(record, name, findings)}".rstrip()
+
+
+def _ends(record: Mapping[str, Cell], name: str, findings: Findings, over: str = "") -> str:
+    """An interval; empty where there is none."""
+    low, high = (_number(record[f"{name}: {end}{over}"]) for end in ("low", "high"))
     if low is None or high is None:
-        return text
-    return f"{text} [{points_text(low, findings.metric)}, {points_text(high, findings.metric)}]"
+        return ""
+    return f"[{points_text(low, findings.metric)}, {points_text(high, findings.metric)}]"
 
 
 def _rows(
@@ -206,6 +220,10 @@ def _kind(word: bool, wrapped: bool, strong: bool) -> str:
     style = " style='white-space:normal'" if wrapped else ""
     names = " ".join(["n"] * (not word) + ["best"] * strong)
     return (f" class='{names}'" if names else "") + style
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _number(cell: Cell) -> float | None:

@@ -13,18 +13,21 @@ from .dendrogram import order
 from .grid import Scale, grid_figure
 from .structure import serving
 
-SHARE = Scale(SEQUENTIAL, 0.0, 100.0, "in one network, % of bootstrap samples")
+SHARE = Scale(SEQUENTIAL, 0.0, 100.0, "together, % of samples")
 
 
-def stability(findings: Findings) -> Figure:
+def stability(findings: Findings) -> Figure | None:
     """The share of bootstrap samples in which two tasks are in one network, in the order of the tree.
 
     Frames hold the pairs that the chosen networks group; a grouping that stands shows dark inside and light outside.
+    `None` where nothing could be drawn again.
     """
     at = order(findings)
     names = [findings.tasks[i] for i in at]
     shown = 100 * findings.stability[np.ix_(at, at)]
     np.fill_diagonal(shown, np.nan)
+    if not np.isfinite(shown).any():
+        return None
     texts = [[f"{cell:.0f}" for cell in row] for row in shown]
     together = serving(findings)
     framed = (together | together.T)[np.ix_(at, at)]

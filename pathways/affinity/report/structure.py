@@ -62,7 +62,7 @@ def asymmetry(values: Array) -> tuple[Array, float]:
     """`|Z_ij - Z_ji|`, and its sum as a share of that of `|Z_ij| + |Z_ji|`: 0 is symmetric, 1 as unequal as can be.
 
     >>> cells, index = asymmetry(np.array([[np.nan, 1.0], [3.0, np.nan]]))
-    >>> cells[0, 1], index
+    >>> float(cells[0, 1]), index
     (2.0, 0.5)
     """
     cells = np.abs(values - values.T)

@@ -71,14 +71,22 @@ def _ends(found: Estimate | None) -> tuple[Cell, Cell, Cell, Cell]:
 def _splits(findings: Findings) -> Table:
     columns = ["split", "networks", "cost", "validation", "test", "missing"]
     for other in (ALONE, TOGETHER):
-        columns += [f"gain against {other}", "low", "high", "seeds"]
+        columns += [f"gain against {other}", "low", "high", "seeds", "low over tasks", "high over tasks"]
     rows = []
     for arm in findings.arms:
-        compared = [_ends(difference(findings, arm.name, o) if o != arm.name else None) for o in (ALONE, TOGETHER)]
+        compared = [_compared(findings, arm.name, other) for other in (ALONE, TOGETHER)]
         means = (paired_interval(arm.validation).value, paired_interval(arm.test).value)
         missing = int((~np.isfinite(arm.test)).sum())
         rows.append((arm.name, len(arm.networks), arm.cost, *means, missing, *compared[0], *compared[1]))
     return _table("splits", _distinct(columns), rows)
+
+
+def _compared(findings: Findings, name: str, other: str) -> tuple[Cell, ...]:
+    """The gain with its interval over seeds, then the ends of that over tasks."""
+    if name == other:
+        return (*_ends(None), nan, nan)
+    over_tasks = _ends(difference(findings, name, other, "tasks"))
+    return (*_ends(difference(findings, name, other)), over_tasks[1], over_tasks[2])
 
 
 def _gains(findings: Findings) -> Table:
@@ -226,7 +234,7 @@ def _distinct(columns: Sequence[str]) -> list[str]:
     out: list[str] = []
     owner = ""
     for name in columns:
-        if name in ("low", "high", "seeds"):
+        if name in ("low", "high", "seeds", "low over tasks", "high over tasks"):
             out.append(f"{owner}: {name}")
         else:
             owner = name

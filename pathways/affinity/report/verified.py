@@ -74,11 +74,11 @@ class Point:
 
 
 def zero_is_alone(findings: Findings) -> bool:
-    """Whether a prediction of 0 means `as good as alone`: only where performances were predicted (Standley's rule).
+    """Whether a prediction of 0 means `as good as alone`: where performances were predicted (Standley's rule).
 
     Affinities have no such zero: the sign of TAG's score says nothing, only its order within a row does.
     """
-    return findings.selection.rule == "standley"
+    return findings.selection.rule == "standley" and any(np.isfinite(list(_alone_predicted(findings).values())))
 
 
 def points(findings: Findings) -> list[Point]:
@@ -89,7 +89,7 @@ def points(findings: Findings) -> list[Point]:
     sense = 1.0 if findings.higher_is_better else -1.0
     toward = 1.0 if findings.selection.higher_is_better else -1.0
     middle, spread = _scales(findings)
-    own = {t.tasks[0]: t.predicted.get(t.tasks[0], np.nan) for t in findings.trained if len(t.tasks) == 1}
+    own, signed = _alone_predicted(findings), zero_is_alone(findings)
     out = []
     for n, network in enumerate(findings.trained):
         for k, task in enumerate(network.tasks if len(network.tasks) > 1 else ()):
@@ -97,7 +97,7 @@ def points(findings: Findings) -> list[Point]:
             gains = sense * (network.test[:, k] - alone.test[:, i])
             known = gains[np.isfinite(gains)]
             predicted = toward * network.predicted.get(task, np.nan)
-            if zero_is_alone(findings):
+            if signed:
                 placed = predicted = predicted - toward * own.get(task, np.nan)
             else:
                 placed = (predicted - middle[i]) / spread[i]
@@ -105,6 +105,11 @@ def points(findings: Findings) -> list[Point]:
                 error = float(known.std(ddof=1) / np.sqrt(len(known))) if len(known) > 1 else float("nan")
                 out.append(Point(task, n, float(predicted), float(placed), float(known.mean()), error))
     return out
+
+
+def _alone_predicted(findings: Findings) -> dict[str, float]:
+    """What the rule predicted for each task's own network."""
+    return {t.tasks[0]: t.predicted.get(t.tasks[0], np.nan) for t in findings.trained if len(t.tasks) == 1}
 
 
 def _scales(findings: Findings) -> tuple[Array, Array]:
