@@ -21,16 +21,23 @@ _HOMES = {
     "pooled": "matrix", "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files",
     "stability": "evidence", "trans_rate": "trans_rate", "win_rates": "ahp", "write_csv": "matrix_files",
     "write_findings": "findings_files", "write_json": "matrix_files",
+    "Dependence": "dependence", "OutlierBoosting": "outlier", "active_sampling": "active", "dependence": "dependence",
+    "outlier": "outlier", "relevance": "relevance", "sample_counts": "active", "sampling_shares": "relevance",
+    "short_runs": "short_runs", "task_relevance": "relevance",
 }
 
 __all__ = [
     "Affinity", "Findings", "Moment", "Network", "Selection", "ahp", "h_score", "leep", "logme", "nce", "pooled",
     "read_csv", "read_findings", "read_json", "stability", "trans_rate", "win_rates", "write_csv", "write_findings",
     "write_json",
+    "Dependence", "OutlierBoosting", "active_sampling", "dependence", "outlier", "relevance", "sample_counts",
+    "sampling_shares", "short_runs", "task_relevance",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
+    from .active import active_sampling, sample_counts
     from .ahp import ahp, win_rates
+    from .dependence import Dependence, dependence
     from .evidence import stability
     from .findings import Findings
     from .findings_files import read_findings, write_findings
@@ -41,7 +48,10 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
     from .nce import nce
+    from .outlier import OutlierBoosting, outlier
+    from .relevance import relevance, sampling_shares, task_relevance
     from .selection import Network, Selection
+    from .short_runs import short_runs
     from .trans_rate import trans_rate
 
 

@@ -16,6 +16,9 @@ OTHERS: dict[str, str] = {
     "ahp": "ahp:ahp",
     "leep": "leep:leep",
     "nce": "nce:nce",
+    "relevance": "relevance:relevance",
+    "outlier": "outlier:outlier",
+    "dependence": "dependence:dependence",
 }
 """Measured with trainings or from trained models; each says in its docstring what it takes."""
 
