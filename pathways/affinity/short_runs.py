@@ -40,9 +40,11 @@ def short_runs(
     model draws depend on seed, repeat and step only, so that runs of one repeat differ by their source alone. The
     model itself is never changed.
 
-    Without a background the run without a source is the checkpoint as it is: then any training, on whatever data,
-    may show as an effect, such as that of running statistics. With one, D is the effect of the source's data beside
-    the background's.
+    With a background, D is the effect of the source's data beside the background's: what the checkpoint was trained
+    on is a good one. Without it the run without a source is the checkpoint as it is, and what any training does to it,
+    on whatever data, shows as dependence: for a joint model of two sets of numerals, spoken digits and clothes all 12
+    pairs were significant, since any small steps mended a checkpoint left at a high learning rate; 3 were with the
+    joint loss as background, with effects less than a tenth as large.
 
     Args:
         model: the checkpoint.
