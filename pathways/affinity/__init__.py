@@ -16,22 +16,28 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection",
-    "Selection": "selection", "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce",
-    "pooled": "matrix", "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files",
-    "stability": "evidence", "trans_rate": "trans_rate", "win_rates": "ahp", "write_csv": "matrix_files",
-    "write_findings": "findings_files", "write_json": "matrix_files",
-    "Dependence": "dependence", "OutlierBoosting": "outlier", "active_sampling": "active", "dependence": "dependence",
-    "outlier": "outlier", "relevance": "relevance", "sample_counts": "active", "sampling_shares": "relevance",
-    "short_runs": "short_runs", "task_relevance": "relevance",
+    "Affinity": "matrix", "Dependence": "dependence", "Findings": "findings", "Moment": "moment",
+    "Network": "selection", "OutlierBoosting": "outlier", "Readout": "readout", "Selection": "selection",
+    "Watch": "watch", "active_sampling": "active", "add_target": "transfer", "ahp": "ahp", "dependence": "dependence",
+    "first_order": "first_order", "gain": "tournament", "gradient_cosine": "gradient_cosine", "h_score": "h_score",
+    "leep": "leep", "linearised": "linearised", "logme": "logme", "lookahead": "lookahead", "nce": "nce",
+    "outlier": "outlier", "permutation_test": "permutation", "pooled": "matrix",
+    "projected_gradients": "projected_gradients", "quality": "tournament", "read_csv": "matrix_files",
+    "read_findings": "findings_files", "read_json": "matrix_files", "relevance": "relevance",
+    "sample_counts": "active", "sampling_shares": "relevance", "short_runs": "short_runs", "stability": "evidence",
+    "task2vec": "task2vec", "task_relevance": "relevance", "trans_rate": "trans_rate", "transfer": "transfer",
+    "transfer_from_losses": "tournament", "transfer_losses": "transfer", "transferability": "transferability",
+    "win_rates": "ahp", "with_rows": "tournament", "write_csv": "matrix_files", "write_findings": "findings_files",
+    "write_json": "matrix_files",
 }
 
 __all__ = [
-    "Affinity", "Findings", "Moment", "Network", "Selection", "ahp", "h_score", "leep", "logme", "nce", "pooled",
-    "read_csv", "read_findings", "read_json", "stability", "trans_rate", "win_rates", "write_csv", "write_findings",
-    "write_json",
-    "Dependence", "OutlierBoosting", "active_sampling", "dependence", "outlier", "relevance", "sample_counts",
-    "sampling_shares", "short_runs", "task_relevance",
+    "Affinity", "Dependence", "Findings", "Moment", "Network", "OutlierBoosting", "Readout", "Selection", "Watch",
+    "active_sampling", "add_target", "ahp", "dependence", "first_order", "gain", "gradient_cosine", "h_score", "leep",
+    "linearised", "logme", "lookahead", "nce", "outlier", "permutation_test", "pooled", "projected_gradients",
+    "quality", "read_csv", "read_findings", "read_json", "relevance", "sample_counts", "sampling_shares", "short_runs",
+    "stability", "task2vec", "task_relevance", "trans_rate", "transfer", "transfer_from_losses", "transfer_losses",
+    "transferability", "win_rates", "with_rows", "write_csv", "write_findings", "write_json",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
@@ -41,18 +47,30 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .evidence import stability
     from .findings import Findings
     from .findings_files import read_findings, write_findings
+    from .first_order import first_order
+    from .gradient_cosine import gradient_cosine
     from .h_score import h_score
     from .leep import leep
+    from .linearised import linearised
     from .logme import logme
+    from .lookahead import lookahead
     from .matrix import Affinity, pooled
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
     from .nce import nce
     from .outlier import OutlierBoosting, outlier
+    from .permutation import permutation_test
+    from .projected_gradients import projected_gradients
+    from .readout import Readout
     from .relevance import relevance, sampling_shares, task_relevance
     from .selection import Network, Selection
     from .short_runs import short_runs
+    from .task2vec import task2vec
+    from .tournament import gain, quality, transfer_from_losses, with_rows
     from .trans_rate import trans_rate
+    from .transfer import add_target, transfer, transfer_losses
+    from .transferability import transferability
+    from .watch import Watch
 
 
 def __getattr__(name: str) -> Any:

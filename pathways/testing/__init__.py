@@ -5,6 +5,7 @@
 'ModuleFamilySuite'
 """
 
+from .affinity_co_training import CoTrainingEstimatorSuite
 from .affinity_matrix import MatrixEstimatorSuite
 from .affinity_transfer import TransferabilitySuite
 from .delta_family import DeltaFamilySuite
@@ -13,6 +14,6 @@ from .strategy import StrategySuite
 from .task_source import TaskSourceSuite
 
 __all__ = [
-    "DeltaFamilySuite", "MatrixEstimatorSuite", "ModuleFamilySuite", "StrategySuite", "TaskSourceSuite",
-    "TransferabilitySuite",
+    "CoTrainingEstimatorSuite", "DeltaFamilySuite", "MatrixEstimatorSuite", "ModuleFamilySuite", "StrategySuite",
+    "TaskSourceSuite", "TransferabilitySuite",
 ]
