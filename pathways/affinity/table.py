@@ -24,6 +24,9 @@ OTHERS: dict[str, str] = {
     "linearised": "linearised:linearised",
     "task2vec": "task2vec:task2vec",
     "transfer": "transfer:transfer",
+    "relevance": "relevance:relevance",
+    "outlier": "outlier:outlier",
+    "dependence": "dependence:dependence",
 }
 """Measured with trainings or from trained models; each says in its docstring what it takes."""
 
