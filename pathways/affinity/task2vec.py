@@ -109,7 +109,8 @@ def embedding(
     x = encoded(model, data.values)
     scaling = Scaling.of(x)
     head, scaled = readout.network(x.shape[1], task.target.n, generator), scaling(x)
-    fit(head, lambda i: head(scaled[i]), task, data.targets, readout.batches(len(data), generator), readout)
+    order = readout.batches(len(data), generator)
+    fit(readout.descent(head, task), lambda i: head(scaled[i]), task, data.targets, order)
 
     chosen = torch.randperm(len(data), generator=generator)[:samples]
     used = torch.autograd.grad(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,17 @@ def transfer(
     return transfer_from_losses(*losses, about=about)
 
 
-def add_target(study: Affinity, task: Task, encoders: System | Mapping[str, nn.Module], **settings: Any) -> Affinity:
+def add_target(
+    study: Affinity,
+    task: Task,
+    encoders: System | Mapping[str, nn.Module],
+    *,
+    own: Mapping[str, nn.Module] | None = None,
+    random: nn.Module | None = None,
+    orders: Sequence[int] = (2,),
+    readout: Readout = Readout(),  # noqa: B008 - immutable
+    seeds: Sequence[int] = (0,),
+) -> Affinity:
     """A study with one more target, measured with these encoders; no old value changes and nothing old is trained.
 
     A row's affinities come from its own target's tournament alone, so a new row needs none of the others. Pass the
@@ -93,7 +103,11 @@ def add_target(study: Affinity, task: Task, encoders: System | Mapping[str, nn.M
         study: what `transfer` gave.
         task: the new target.
         encoders: as in `transfer`.
-        settings: the other arguments of `transfer`.
+        own: as in `transfer`.
+        random: as in `transfer`.
+        orders: as in `transfer`.
+        readout: as in `transfer`.
+        seeds: as in `transfer`.
 
     Raises:
         DataError: the study has the target already.
@@ -102,7 +116,8 @@ def add_target(study: Affinity, task: Task, encoders: System | Mapping[str, nn.M
     """
     if task.name in study.affected:
         raise DataError(f"`task` must be new to the study, found {task.name!r} in it.")
-    return with_rows(study, transfer([task], encoders, **settings))
+    row = transfer([task], encoders, own=own, random=random, orders=orders, readout=readout, seeds=seeds)
+    return with_rows(study, row)
 
 
 def transfer_losses(

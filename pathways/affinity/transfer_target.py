@@ -83,7 +83,8 @@ class Target:
         for source in sources:
             if source not in self.known:
                 self.known[source] = self.features(self.networks[source])
-        train, held_out = (torch.cat(each, 1) for each in zip(*(self.known[s] for s in sources), strict=True))
+        parts = zip(*(self.known[source] for source in sources), strict=True)
+        train, held_out = (torch.cat(each, 1) / len(sources) ** 0.5 for each in parts)  # again of length 1
         return self.of_features((train, held_out), seed, *sources)
 
     def features(self, module: nn.Module) -> tuple[Tensor, Tensor]:
@@ -97,7 +98,8 @@ class Target:
         train, held_out = both
         generator = torch_generator("transfer", "readout", self.task.name, seed, *names)
         model = self.readout.network(train.shape[1], self.task.target.n, generator)
-        fit(model, lambda index: model(train[index]), self.task, self.train.targets, self.batches(seed), self.readout)
+        optimizer = self.readout.descent(model, self.task)
+        fit(optimizer, lambda index: model(train[index]), self.task, self.train.targets, self.batches(seed))
         with torch.no_grad():
             return item_losses(self.task, model(held_out), self.held_out.targets)
 
@@ -118,8 +120,8 @@ class Target:
 
         with torch.random.fork_rng(devices=[]):  # dropout of torch's layers draws from the global generator
             torch.default_generator.manual_seed(seed_of(*names))
-            whole = nn.ModuleList([trunk, head])
-            fit(whole, read, self.task, self.train.targets, self.batches(seed), self.readout)
+            optimizer = self.readout.descent_from_inputs(nn.ModuleList([trunk, head]))
+            fit(optimizer, read, self.task, self.train.targets, self.batches(seed))
         with torch.no_grad():
             return item_losses(self.task, head(encoded(trunk, self.held_out.values)), self.held_out.targets)
 

@@ -30,8 +30,9 @@ class Halves(nn.Module):
 
 
 def test_tasks_of_one_part_are_alike() -> None:
-    tasks = [task_of("l1"), task_of("l2"), task_of("r1", "right"), task_of("r2", "right"), task_of("lv", values=True)]
-    found = task2vec(tasks, Halves(), samples=100, readout=QUICK)
+    parts = {"l1": "left", "l2": "left", "r1": "right", "r2": "right"}
+    tasks = [*(task_of(name, part, n=400) for name, part in parts.items()), task_of("lv", values=True, n=400)]
+    found = task2vec(tasks, Halves(), samples=100)
     assert (found.kind, found.estimator) == ("transfer", "task2vec")
     values = found.values
     assert np.array_equal(values, values.T)
@@ -47,7 +48,7 @@ def test_the_information_of_a_value_is_that_of_its_slope() -> None:
     task = task_of("v", values=True, n=400)
     probe = nn.Linear(DIM, 3, bias=False)
     nn.init.normal_(probe.weight, generator=torch.Generator().manual_seed(0))
-    readout = Readout(steps=600, batch=400, lr=0.05, weight_decay=0.0)
+    readout = Readout(steps=600, batch=400, weight_decay=0.0)
     found = embedding(task, probe, samples=400, readout=readout)
     x = task.splits["train"].inputs["x"]
     mean = float(x.square().mean())  # of x_i^2, over samples and inputs

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pathways.affinity import trans_rate
-from pathways.errors import DataError
+from pathways.errors import ConfigError, DataError
 from pathways.testing import TransferabilitySuite
 
 
@@ -62,7 +62,9 @@ def test_two_equal_classes_are_seen_only_when_centred() -> None:
     assert trans_rate(x, y, centred=True) > 1
 
 
-def test_values_are_refused() -> None:
-    x, _ = some()
+def test_what_is_wrong_is_said() -> None:
+    x, y = some()
+    with pytest.raises(ConfigError, match=r"`eps` must be above 0, found 0\.0"):
+        trans_rate(x, y, eps=0.0)
     with pytest.raises(DataError, match="TransRate is defined for classes, found values"):
         trans_rate(x, x[:, 0])
