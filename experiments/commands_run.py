@@ -64,11 +64,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    from .affinity_config import AffinityConfig, is_study
+    from .commands_study import carry_out_study
     from .config import config_from
     from .runner import in_order, load_groups, stored_config, with_fingerprints
 
     file = options.directory / "config.yaml"
-    config = _engine(config_from(stored_config(options.directory), str(file)), options)
+    stored = stored_config(options.directory)
+    if is_study(stored):
+        config = _engine(AffinityConfig.read(stored, str(file)), options)
+        return carry_out_study(config, str(file), options.directory, options)
+    config = _engine(config_from(stored, str(file)), options)
     groups = load_groups(config, str(file), options.data)
     tasks = in_order(groups)
     config = with_fingerprints(config, tasks, str(file))

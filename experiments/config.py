@@ -7,7 +7,8 @@ root: omniglot                 # a root that ships with the package, null, or {a
 tasks:                         # each a source of `pathways.data` with its arguments, in the order of learning
   - source: omniglot
     alphabets: [Greek, Hebrew]
-    jointly: true              # one search for all of them, with a shared trunk; else one after another
+    jointly: true              # one search for all of them, with a shared trunk; else one after another;
+                               # {budget: 3} divides them by affinity into three groups and learns each so
 training: {steps: 400, lr: 3e-3, augment: {rotate: 10, views: 8}}
 strategy:
   munet: {generations: 4}
@@ -27,6 +28,7 @@ from pathways.candidate import Training
 from pathways.devices import checked_device
 from pathways.engine import CACHE_BYTES
 from pathways.errors import ConfigError
+from pathways.evolve.grouping import Grouping
 from pathways.modules import ModuleSpec
 
 from .overrides import with_overrides
@@ -42,16 +44,18 @@ class Source:
     Args:
         source: its name.
         arguments: what it is called with.
-        jointly: whether its tasks are learned together, in one search, rather than one after another.
+        jointly: whether its tasks are learned together, in one search, rather than one after another; a `Grouping`
+            divides them by affinity into groups, each of which is learned so.
     """
 
     source: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    jointly: bool = False
+    jointly: bool | Grouping = False
 
     def to_json(self) -> dict[str, Any]:
         """The source as a configuration has it."""
-        return {"source": self.source, **plain(self.arguments), **({"jointly": True} if self.jointly else {})}
+        jointly = {"jointly": plain(self.jointly)} if self.jointly else {}
+        return {"source": self.source, **plain(self.arguments), **jointly}
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,15 @@ class Config:
     engine: EngineConfig = field(default_factory=EngineConfig)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def read(cls, data: Any, file: str) -> Config:
+        """The configuration that plain data describes: see `config_from`."""
+        return config_from(data, file)
+
+    def resolved(self) -> dict[str, Any]:
+        """The configuration as plain data with nothing left to defaults: see `resolved`."""
+        return resolved(self)
+
 
 def read_config(file: FilePath, overrides: Iterable[str] = ()) -> Config:
     """The configuration in a YAML file, with `KEY=VALUE` overrides.
@@ -152,12 +165,12 @@ def config_from(data: Any, file: str) -> Config:
         raise place.error(f"must hold a mapping with {[f.name for f in fields(Config)]}, found {data!r:.80}.")
     easy = {key: item for key, item in data.items() if key not in ("tasks", "strategy", "controls")}
     values = changed(Config, easy, place, {})
-    _check_name(values.get("name"), place)
+    check_name(values.get("name"), place)
     training = values.get("training", Training())
     for key in ("tasks", "strategy"):
         if key not in data:
             raise place.error(f"must have `{key}`: add it.")
-    values["tasks"] = _tasks(data["tasks"], place / "tasks")
+    values["tasks"] = sources(data["tasks"], place / "tasks")
     values["strategy"] = _named(data["strategy"], place / "strategy", training)
     values["controls"] = _controls(data.get("controls"), place / "controls", training)
     return made(lambda: Config(**values), place)
@@ -185,28 +198,33 @@ def resolve_name(table: Mapping[str, str], name: str, where: str) -> None:
         resolve(table, name, where)
 
 
-def _check_name(name: Any, place: Place) -> None:
+def check_name(name: Any, place: Place) -> None:
+    """Raise a `ConfigError` where a name cannot be that of a directory."""
     if name is None:
         raise place.error("must have `name`: add it.")
     if not name or "/" in name or "\\" in name or name.startswith(".") or not name.isprintable():
         raise (place / "name").error(f"must be usable as the name of a directory, found {name!r}.")
 
 
-def _tasks(data: Any, place: Place) -> tuple[Source, ...]:
+def sources(data: Any, place: Place) -> tuple[Source, ...]:
+    """The sources of tasks that a configuration lists."""
     if not isinstance(data, list) or not data:
         raise place.error(f"must be a list of at least one source, found {data!r:.80}.")
-    sources = []
+    found = []
     for i, item in enumerate(data):
         if isinstance(item, str):
             item = {"source": item}
         if not isinstance(item, Mapping) or not isinstance(item.get("source"), str):
             raise (place / i).error(f"must be a mapping with `source` and its arguments, found {item!r:.80}.")
         jointly = item.get("jointly", False)
-        if not isinstance(jointly, bool):
-            raise (place / i / "jointly").error(f"must be true or false, found {jointly!r:.80}.")
+        if isinstance(jointly, Mapping):
+            jointly = build(Grouping, jointly, place / i / "jointly", {})
+        elif not isinstance(jointly, bool):
+            where = place / i / "jointly"
+            raise where.error(f"must be true, false, or the settings of a grouping, found {jointly!r:.80}.")
         arguments = {key: value for key, value in item.items() if key not in ("source", "jointly")}
-        sources.append(Source(item["source"], arguments, jointly))
-    return tuple(sources)
+        found.append(Source(item["source"], arguments, jointly))
+    return tuple(found)
 
 
 def _named(data: Any, place: Place, training: Training) -> Named:

@@ -30,7 +30,7 @@ from pathways.system import System
 from pathways.task import Task
 
 from .config import Config, Source, read_config, resolved
-from .runner import carry_out, existing, load_tasks, make_system, with_fingerprints
+from .runner import Arrivals, carry_out, existing, load_tasks, make_system, with_fingerprints
 
 CONFIG = FilePath(__file__).with_name("pathnet-mnist.yaml")
 ORDERS = ("xy", "yx")
@@ -129,7 +129,7 @@ def _learn(
         if untrained and not system.records:
             # one generation at a learning rate of zero: a random path, frozen as it was drawn
             system.learn(tasks[0], replace(config.strategy.strategy, lr=0.0, generations=1, threshold=None))
-        carry_out(system, config, [[task] for task in tasks], lambda event: None)
+        carry_out(system, config, [Arrivals([task]) for task in tasks], lambda event: None)
         verified = system.verify().ok
         yield from ({**row, "verified": verified} for row in _searches(system, config, tasks))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pathways import data
 from pathways.devices import device_here, kind_of
 from pathways.errors import ConfigError, DataError, PathwaysError
+from pathways.evolve.grouping import Grouping, divide
 from pathways.modules import Draft, Families, Init
 from pathways.path import Path, Step
 from pathways.progress import Progress
@@ -17,9 +18,15 @@ from pathways.system import System
 from pathways.task import Task
 from pathways.trainer.calibrate import stack_size
 
-from .config import Config, Root, config_from, resolved
+from .config import Config, Root
 from .tables import ENGINES, resolve
 from .yaml_file import read_yaml, write_yaml
+
+if TYPE_CHECKING:
+    from .affinity_config import AffinityConfig
+
+Setup = TypeVar("Setup", "Config", "AffinityConfig")
+"""A run or a study: tasks on an architecture, and where they are trained."""
 
 # What of a configuration may differ between two calls of one run: it does not change what is computed.
 _FREE = ("name", "engine.kind", "engine.workers", "engine.cache_bytes")
@@ -27,8 +34,21 @@ _FREE = ("name", "engine.kind", "engine.workers", "engine.cache_bytes")
 _BEGUN = ("config.yaml", "pool", "ledger.db", "ledger.db-wal", "ledger.db-shm")
 
 
-def load_groups(config: Config, file: str, folder: FilePath | None = None) -> list[list[Task]]:
-    """The tasks of all sources in the order of learning; those that are learned jointly are one list.
+class Arrivals(list[Task]):
+    """Tasks that arrive together.
+
+    Args:
+        tasks: these.
+        grouping: how they are divided before they are learned; `None` learns all of them together.
+    """
+
+    def __init__(self, tasks: Iterable[Task], grouping: Grouping | None = None) -> None:
+        super().__init__(tasks)
+        self.grouping = grouping
+
+
+def load_groups(config: Config | AffinityConfig, file: str, folder: FilePath | None = None) -> list[Arrivals]:
+    """The tasks of all sources in the order of learning; those that arrive together, to be learned jointly, are one.
 
     Args:
         config: whose `tasks` say what to load.
@@ -38,7 +58,7 @@ def load_groups(config: Config, file: str, folder: FilePath | None = None) -> li
     Raises:
         PathwaysError: a source that cannot be loaded, or two tasks of one name; file and key are named.
     """
-    groups: list[list[Task]] = []
+    groups: list[Arrivals] = []
     names: set[str] = set()
     for i, source in enumerate(config.tasks):
         try:
@@ -50,11 +70,12 @@ def load_groups(config: Config, file: str, folder: FilePath | None = None) -> li
             if task.name in names:
                 raise ConfigError(f"{file}: `tasks.{i}` gives task {task.name!r} again: name each task once.")
             names.add(task.name)
-        groups += [found] if source.jointly else [[task] for task in found]
+        grouping = source.jointly if isinstance(source.jointly, Grouping) else None
+        groups += [Arrivals(found, grouping)] if source.jointly else [Arrivals([task]) for task in found]
     return groups
 
 
-def load_tasks(config: Config, file: str, folder: FilePath | None = None) -> list[Task]:
+def load_tasks(config: Config | AffinityConfig, file: str, folder: FilePath | None = None) -> list[Task]:
     """The tasks of `load_groups`, one after another."""
     return in_order(load_groups(config, file, folder))
 
@@ -64,7 +85,7 @@ def in_order(groups: Iterable[Iterable[Task]]) -> list[Task]:
     return [task for group in groups for task in group]
 
 
-def with_fingerprints(config: Config, tasks: Iterable[Task], file: str) -> Config:
+def with_fingerprints(config: Setup, tasks: Iterable[Task], file: str) -> Setup:
     """The configuration with the fingerprint of each task's data.
 
     Raises:
@@ -82,7 +103,7 @@ def with_fingerprints(config: Config, tasks: Iterable[Task], file: str) -> Confi
     return replace(config, fingerprints=found)
 
 
-def make_root(config: Config, tasks: Sequence[Task], families: Families) -> Path | str | None:
+def make_root(config: Config | AffinityConfig, tasks: Sequence[Task], families: Families) -> Path | str | None:
     """What first paths are built on: a shipped root's name, a chain of untrained modules, or nothing.
 
     Raises:
@@ -106,7 +127,7 @@ def make_root(config: Config, tasks: Sequence[Task], families: Families) -> Path
     return root
 
 
-def existing(out: FilePath, config: Config, families: Iterable[Any]) -> System | None:
+def existing(out: FilePath, config: Config | AffinityConfig, families: Iterable[Any]) -> System | None:
     """The system in `out`, where that holds a run of the same configuration; `None` where it holds no run.
 
     Raises:
@@ -123,8 +144,8 @@ def existing(out: FilePath, config: Config, families: Iterable[Any]) -> System |
                 f"`--out` must be a new directory or a run, {out} holds {sorted(others)[0]!r}: choose another."
             )
         return None
-    there = resolved(config_from(stored_config(out), str(out / "config.yaml")))
-    here = resolved(config)
+    there = type(config).read(stored_config(out), str(out / "config.yaml")).resolved()
+    here = config.resolved()
     for key in ("stack", "device"):
         if here["engine"][key] == "auto":  # was resolved when the run began
             here["engine"][key] = there["engine"][key]
@@ -166,7 +187,9 @@ def differences(a: Any, b: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def make_system(out: FilePath, config: Config, tasks: Sequence[Task], families: Sequence[Any]) -> System:
+def make_system(
+    out: FilePath, config: Config | AffinityConfig, tasks: Sequence[Task], families: Sequence[Any]
+) -> System:
     """A new system for a configuration, which it keeps as `config.yaml`, resolved."""
     device = device_here(config.engine.device)
     stack = stack_size(config.engine.stack, device)
@@ -180,14 +203,14 @@ def make_system(out: FilePath, config: Config, tasks: Sequence[Task], families: 
         dispatch=config.engine.dispatch,
         stack=config.engine.stack,
         device=device,
-        config=resolved(config),
+        config=config.resolved(),
     )
     # The same data, but words that look like numbers are quoted, so that it reads back equal.
-    write_yaml(out / "config.yaml", resolved(config))
+    write_yaml(out / "config.yaml", config.resolved())
     return system
 
 
-def carry_out(system: System, config: Config, groups: Sequence[Sequence[Task]], progress: Progress) -> None:
+def carry_out(system: System, config: Config, groups: Sequence[Arrivals], progress: Progress) -> None:
     """Learn what is not learned yet, in order, then run the controls; what is recorded is not done again.
 
     Tasks that were forgotten on request stay forgotten.
@@ -195,20 +218,24 @@ def carry_out(system: System, config: Config, groups: Sequence[Sequence[Task]], 
     Args:
         system: of that configuration.
         config: what to learn with.
-        groups: the tasks, those that are learned jointly in one list, as `load_groups` gives them.
+        groups: the tasks, as `load_groups` gives them.
         progress: called with an `Event` after each result.
     """
     system.training = config.training
     forgotten = system.ledger.forgotten(task.name for task in in_order(groups))
-    groups = [[task for task in group if task.name not in forgotten] for group in groups]
+    groups = [Arrivals((task for task in g if task.name not in forgotten), g.grouping) for g in groups]
     tasks = in_order(groups)
     system.attach(task for task in tasks if task.name in system.records)
     made = resolve(ENGINES, config.engine.kind, "`engine.kind`")
     device = system.device if config.engine.device == "auto" else config.engine.device
     with made(workers=config.engine.workers, cache_bytes=config.engine.cache_bytes, device=device) as engine:
         for group in groups:
-            if not all(task.name in system.records for task in group):
-                system.learn(list(group), config.strategy.strategy, engine, progress=progress)
+            if all(task.name in system.records for task in group):
+                continue
+            divided = divide(system, group, group.grouping, engine, progress)[0] if group.grouping else [list(group)]
+            for part in divided:
+                if not all(task.name in system.records for task in part):
+                    system.learn(part, config.strategy.strategy, engine, progress=progress)
         for control in config.controls:
             system.compare(tasks, control.strategy, engine, progress=progress)
 

@@ -36,7 +36,7 @@ class Record:
         ConfigError: no such estimator, or a setting out of range.
 
     Example:
-        >>> Record("lookahead", every=10).to_json()                                # doctest: +SKIP
+        >>> Record("lookahead", every=10).to_json()
         {'estimator': 'lookahead', 'every': 10, 'options': {}}
     """
 

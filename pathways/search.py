@@ -33,6 +33,25 @@ def search(
         LedgerError: the run was made with other numerics, or another process has taken over one of `leases`.
         PathwaysError: no candidate of a search could be trained.
     """
+    bench = bench_of(system, [task for group in groups for task in group], engine, progress, leases)
+    works: list[Work] = []
+    groups_of: dict[int, Sequence[Task]] = {}
+    for group in groups:
+        begun = strategy.begin(view(system, group, memory))
+        works.append(Work(begun, strategy.name, tuple(task.name for task in group)))
+        groups_of[id(works[-1])] = group
+    for work, winner in run_searches(works, bench):
+        yield groups_of[id(work)], winner
+
+
+def bench_of(
+    system: System, tasks: Sequence[Task], engine: Engine | None, progress: Progress | None, leases: Sequence[str]
+) -> Bench:
+    """Where a system's candidates are worked off, with the data of `tasks` known to the trainers.
+
+    Raises:
+        LedgerError: the run was made with other numerics.
+    """
     engine = engine or InProcess(device=system.device)
     differ = system.numerics_differ(device_of(engine))
     if differ:
@@ -41,25 +60,17 @@ def search(
             f"continue on the same installation, or make a new run."
         )
     engine.open(system.pool.directory, system.families)
-    works: list[Work] = []
-    groups_of: dict[int, Sequence[Task]] = {}
-    for group in groups:
-        for task in group:
-            engine.provide(task.without_test())
-        begun = strategy.begin(view(system, group, memory))
-        works.append(Work(begun, strategy.name, tuple(task.name for task in group)))
-        groups_of[id(works[-1])] = group
+    for task in tasks:
+        engine.provide(task.without_test())
 
     def alive() -> None:
         for name in leases:
             system.ledger.renew(name, system.owner, SECONDS)
 
-    bench = Bench(
+    return Bench(
         system.ledger, system.pool, engine, system.dispatch, system.stack, system.families, device_of(engine), alive,
         progress or (lambda event: None),
     )
-    for work, winner in run_searches(works, bench):
-        yield groups_of[id(work)], winner
 
 
 def view(system: System, tasks: Sequence[Task], memory: Any = None) -> View:

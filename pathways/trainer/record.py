@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 from pathways.affinity.moment import Moment
 from pathways.affinity.table import ESTIMATORS
 from pathways.candidate import Candidate, Training
+from pathways.errors import ConfigError, DataError
 from pathways.modules import Context, Delta, Module, Value
 from pathways.recording import Record, pack_reading
+from pathways.seeds import torch_generator
 
 from .evaluate import loss_of
 from .samples import through
@@ -57,6 +60,7 @@ class Recorder:
                 f"module that trains, found {sorted(candidate.paths)}: give their drafts one name"
             )
         self.models = nn.ModuleList([work.model for work in works])
+        self.measure = estimator(record, torch_generator("record", candidate.run, candidate.unraced, candidate.repeat))
         self.readings: list[tuple[int, str]] = []
         self.seconds = 0.0
 
@@ -75,7 +79,10 @@ class Recorder:
             work.name: partial(_loss, work, values, targets, self.training, self.generators[0])
             for work, (values, targets) in zip(self.works, batches(), strict=True)
         }
-        reading = estimator(self.record)(self._moment(losses))
+        try:
+            reading = self.measure(self._moment(losses))
+        except DataError as error:  # of this candidate's numbers: it failed, others may not
+            raise FloatingPointError(f"at step {step}, {error}") from None
         for generator, state in zip(self.generators, states, strict=True):
             generator.set_state(state)
         self.readings.append((step, pack_reading(reading)))
@@ -96,10 +103,20 @@ class Recorder:
         )
 
 
-def estimator(record: Record) -> Callable[..., Any]:
-    """The function that a record names, with its options."""
-    file, function = ESTIMATORS[record.estimator].split(":")
-    return partial(getattr(import_module(f"pathways.affinity.{file}"), function), **record.options)
+def estimator(record: Record, generator: torch.Generator | None = None) -> Callable[..., Any]:
+    """The function that a record names, with its options, and with a generator where it draws.
+
+    Raises:
+        ConfigError: an option that it does not have.
+    """
+    file, name = ESTIMATORS[record.estimator].split(":")
+    function = getattr(import_module(f"pathways.affinity.{file}"), name)
+    known = [p.name for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    options = [option for option in known if option != "generator"]
+    if unknown := sorted(set(record.options) - set(options)):
+        raise ConfigError(f"`options` of `{record.estimator}` must be among {options}, found {unknown[0]!r}.")
+    draws = {"generator": generator} if "generator" in known else {}
+    return partial(function, **record.options, **draws)
 
 
 @torch.no_grad()

@@ -357,6 +357,7 @@ def test_reopening_on_another_pool_and_closing_leave_no_process(tmp_path: FilePa
 DRIVER = textwrap.dedent("""
     import sys
     from pathlib import Path
+    import pathways  # before the folder of tests is looked in, where a folder has the same name
     sys.path[:0] = sys.argv[2:]
     from test_local import FAMILIES, TASK, Draft, Init, Local, ModuleSpec, candidate, dispatch
     begun = Path(sys.argv[1] + ".begun")

@@ -14,6 +14,7 @@ from pathways.candidate import Augment, Training
 from pathways.data import digits_tasks
 from pathways.errors import ConfigError
 from pathways.evolve.hyperparameters import as_hyperparameters
+from pathways.experiments.affinity_config import AffinityConfig, is_study
 from pathways.experiments.config import Root, config_from, read_config, resolved
 from pathways.experiments.overrides import with_overrides
 from pathways.experiments.plan import plan
@@ -281,6 +282,10 @@ def test_types_that_do_not_fit_are_refused(data, message):
 def test_the_yaml_files_that_ship_are_valid():
     folder = Path(__file__).parents[2] / "experiments"
     for file in sorted(folder.glob("*.yaml")):
+        if is_study(data := read_yaml(file)):
+            study = AffinityConfig.read(data, str(file))
+            assert AffinityConfig.read(study.resolved(), "again") == study
+            continue
         config = read_config(file)
         assert config_from(resolved(config), "again") == config
 

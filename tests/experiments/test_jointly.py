@@ -44,7 +44,8 @@ def test_a_source_says_whether_its_tasks_are_learned_jointly(config):
     assert len(load_tasks(read, "a test")) == 4
     assert config_from(resolved(read), "a test") == read
     assert "jointly" not in resolved(read)["tasks"][1]
-    with pytest.raises(ConfigError, match=r"`tasks.0.jointly`.* must be true or false, found 'yes'"):
+    expected = r"`tasks.0.jointly`.* must be true, false, or the settings of a grouping, found 'yes'"
+    with pytest.raises(ConfigError, match=expected):
         read_config(config, ["tasks.0.jointly='yes'"])
 
 

@@ -39,7 +39,7 @@ def losses(moment: Moment) -> Reading:
     return found
 
 
-def spread(features: torch.Tensor, targets: torch.Tensor, power: float = 1.0) -> float:
+def spread(features: torch.Tensor, targets: torch.Tensor, *, power: float = 1.0) -> float:
     """How far the features stand from their mean."""
     assert len(features) == len(targets)
     return float(features.var() ** power)

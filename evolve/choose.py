@@ -1,0 +1,76 @@
+"""What a study asks of the rules: groups for a matrix, what they predict for a group, and value against budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pathways.affinity.choice import choose
+from pathways.affinity.findings import Curve
+from pathways.affinity.higher_order import LONE, scored
+from pathways.affinity.matrix import Affinity
+from pathways.affinity.performance import PerformanceTable
+from pathways.affinity.selection import Selection
+from pathways.affinity.ways import value_curve
+from pathways.seeds import numpy_generator
+
+
+def grouped(affinity: Affinity, rule: str, budget: int) -> Selection:
+    """The best networks for a matrix; see `pathways.affinity.choice`.
+
+    A task alone scores what is measured of it (gains of pairs: 0); where nothing is, it is alone only where it must be.
+    """
+    return choose(affinity, budget, rule, single=_single(affinity))
+
+
+def predictions(affinity: Affinity, group: Sequence[str]) -> Mapping[str, float]:
+    """By task, the score that the rule gives it in a group: the mean over its partners there.
+
+    >>> found = Affinity(("a", "b"), ("a", "b"), "co-training", "pairs", "", [[0.0, 2.0], [1.0, 0.0]])
+    >>> predictions(found, ("a", "b"))
+    {'a': 2.0, 'b': 1.0}
+    """
+    rows = affinity.of(group).values
+    if len(group) == 1:
+        return {group[0]: float(rows[0, 0]) if _single(affinity) else float("nan")}
+    others = ~np.eye(len(group), dtype=bool) & np.isfinite(rows)
+    count = others.sum(axis=1)
+    total = np.where(others, rows, 0.0).sum(axis=1)
+    return {task: float(total[i] / count[i]) if count[i] else float("nan") for i, task in enumerate(group)}
+
+
+def value_against_budget(affinity: Affinity, others: Sequence[Affinity], rule: str, seed: int) -> Curve:
+    """The rule's value for every number of networks, by the way they are chosen; see `pathways.affinity.ways`.
+
+    `hoa` is what gains of pairs would choose, where they were measured beside `affinity`, valued by `affinity`.
+
+    Args:
+        affinity: whose value it is.
+        others: all that was measured.
+        rule: `tag` or `disjoint`.
+        seed: of the random groups.
+    """
+    budgets = range(1, len(affinity.tasks) + 1)
+    table = scored(affinity, _single(affinity))
+    found = value_curve(table, list(budgets), numpy_generator("curve", seed), rule, unit=affinity.unit)
+    ways = {way: np.where(np.abs(values) < -LONE / 2 / len(table.tasks), values, np.nan)
+            for way, values in found.predicted.items() if way != "hoa"}  # fmt: skip
+    pairs = next((other for other in others if other.estimator == "pairs" and other is not affinity), None)
+    if pairs is not None:
+        ways["hoa"] = np.array([_value_of(table, grouped(pairs, rule, k).groups) for k in budgets])
+    return Curve(found.budgets, ways, rule, found.higher_is_better, found.unit)
+
+
+def _value_of(table: PerformanceTable, groups: Sequence[Sequence[str]]) -> float:
+    """The mean over tasks of the best score among the groups that hold a task; NaN where one must be alone."""
+    rows = {frozenset(table.members(n)): table.merits[n] for n in range(len(table.names))}
+    best = table.sign * np.max([rows[frozenset(group)] for group in groups], axis=0)
+    return float(best.mean()) if (np.abs(best) < -LONE / 2).all() else float("nan")
+
+
+def _single(affinity: Affinity) -> str | None:
+    return "diagonal" if affinity.estimator == "pairs" else None
+
+
+__all__ = ["grouped", "predictions", "value_against_budget"]

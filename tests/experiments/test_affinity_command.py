@@ -1,0 +1,133 @@
+"""`pathways affinity`: a study from a configuration to its report, again, and its errors."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from helpers_cli import written
+
+from pathways import affinity
+from pathways.errors import ConfigError
+from pathways.evolve.study import Study
+from pathways.experiments.affinity_config import AffinityConfig
+from pathways.experiments.cli import main
+from pathways.experiments.yaml_file import read_yaml
+from pathways.recording import Record
+from pathways.system import System
+
+CONFIG = """
+name: small
+root: {architecture: [{family: flatten}, {family: linear, dim: 12, activation: relu}]}
+tasks: [{source: digits_tasks, groups: [[0, 1], [2, 3], [4, 5]]}]
+training: {steps: 12, batch: 16}
+affinity: {estimators: [lookahead, {first_order: {every: 4}}, pairs], budget: 2, seeds: 2, random: 1, samples: 10}
+"""
+TASKS = ["digits/0-1", "digits/2-3", "digits/4-5"]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    return written(tmp_path_factory, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def study(config, tmp_path_factory):
+    out = tmp_path_factory.mktemp("studies") / "study"
+    assert main(["affinity", str(config), "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+def told(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 2
+    return capsys.readouterr().err
+
+
+def test_the_directory_holds_numbers_and_report(study):
+    page = (study / "report.html").read_text()
+    assert "small" in page
+    findings = affinity.read_findings(study / "findings.json")
+    assert findings.name == "small"
+    assert list(findings.tasks) == TASKS
+    found = affinity.read_csv(study / "affinity.csv")
+    assert np.array_equal(found.readings, findings.affinity.readings)
+    for figure in (study / "figures").glob("*.svg"):
+        ElementTree.parse(figure)
+
+
+def test_doing_it_again_trains_nothing_and_says_the_same(config, study, capsys):
+    with System.open(study) as system:
+        before = len(system.ledger.rows())
+    again = told(capsys, "affinity", config, "--out", study, "--quiet", "--json")
+    resumed = told(capsys, "resume", study, "--quiet", "--json")
+    assert again == resumed
+    with System.open(study) as system:
+        assert len(system.ledger.rows()) == before
+    assert again["kind"] == "co-training"
+    assert again["estimator"] == "lookahead"
+    assert again["tasks"] == TASKS
+    assert np.array(again["matrix"]).shape == np.array(again["standard_error"]).shape == (3, 3)
+    assert sorted({task for group in again["groups"] for task in group}) == TASKS
+    assert again["verified_gain"] is not None
+    assert again["cost_in_joint_runs"] > 1
+    assert again["run"] == str(study)
+
+
+def test_text_says_what_was_chosen_and_what_came_of_it(config, study, capsys):
+    assert main(["affinity", str(config), "--out", str(study), "--quiet"]) == 0
+    out = capsys.readouterr().out
+    for word in ("chosen", "all-in-one", "separate", "random 1", str(study / "report.html")):
+        assert word in out
+
+
+def test_another_configuration_is_refused_there(config, study, capsys):
+    error = refused(capsys, "affinity", config, "--out", study, "--set", "affinity.budget=1")
+    assert "holds a run of another configuration: `affinity.budget` was 2 and is 1" in error
+
+
+def test_a_study_is_no_run(study, config, tmp_path, capsys):
+    assert "`affinity` is not a setting" in refused(capsys, "run", config, "--out", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_configuration_reads_back(config):
+    read = AffinityConfig.read(read_yaml(config), str(config))
+    assert read.affinity == Study(
+        (Record("lookahead"), Record("first_order", every=4), "pairs"), budget=2, seeds=2, random=1, samples=10
+    )
+    assert AffinityConfig.read(read.resolved(), "a test") == read
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ("affinity.rule=best", r"`rule` must be one of"),
+    ("affinity.seeds=0", r"`seeds` must be"),
+    ("affinity.estimators=[lookahea]", r"`affinity.estimators.0`: `estimator` must be one that trainers can measure"),
+    ("affinity.estimators=[{lookahead: {every: 0}}]", r"`every` must be a whole number of at least 1"),
+    ("affinity.estimators=[{pairs: {every: 3}}]", r"`affinity.estimators.0.pairs` takes no settings"),
+    ("affinity.estimators=[]", r"`affinity.estimators` must be a list of names"),
+    ("affinity.estimators=[[lookahead]]", r"must be a name or one name with its settings"),
+    ("affinity.speed=1", r"`affinity.speed` is not a setting"),
+    ("affinity=3", r"`affinity` must be a mapping of settings"),
+    ("tasks=[]", r"`tasks` must be a list of at least one source"),
+    ("name=a/b", r"must be usable as the name of a directory"),
+    ("tasks=[{source: digits_tasks, groups: [[0, 1]]}]", r"`tasks` must be at least two for a study"),
+    ("affinity.estimators=[{lookahead: {speed: 3}}]", r"speed"),
+])
+def test_what_is_wrong_is_said_and_nothing_is_written(config, change, message, tmp_path, capsys):
+    error = refused(capsys, "affinity", config, "--out", tmp_path / "out", "--set", change)
+    import re
+
+    assert re.search(message, error), error
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_configuration_at_all(tmp_path):
+    with pytest.raises(ConfigError, match="must hold a mapping"):
+        AffinityConfig.read([], "a test")
+    with pytest.raises(ConfigError, match="must have `tasks`"):
+        AffinityConfig.read({"name": "a"}, "a test")
