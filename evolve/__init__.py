@@ -14,20 +14,22 @@ _HOMES = {
     "FineTune": "controls", "FineTuneAll": "controls", "HeadOnly": "controls", "Independent": "controls",
     "Joint": "controls", "Local": "local", "MuNet": "munet", "PathNet": "pathnet", "PathNetAlways": "pathnet_always",
     "PathNetFineTune": "pathnet_controls", "RandomPath": "pathnet_controls", "Sampler": "hyperparameters",
-    "Score": "score",
+    "Score": "score", "Guard": "guard", "Prior": "parents",
 }
 
 __all__ = [
-    "FineTune", "FineTuneAll", "HeadOnly", "Independent", "Joint", "Local", "MuNet", "PathNet", "PathNetAlways",
-    "PathNetFineTune", "RandomPath", "Sampler", "Score",
+    "FineTune", "FineTuneAll", "Guard", "HeadOnly", "Independent", "Joint", "Local", "MuNet", "PathNet",
+    "PathNetAlways", "PathNetFineTune", "Prior", "RandomPath", "Sampler", "Score",
 ]
 
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
     from .controls import FineTune, FineTuneAll, HeadOnly, Independent, Joint
+    from .guard import Guard
     from .hyperparameters import Sampler
     from .local import Local
     from .munet import MuNet
+    from .parents import Prior
     from .pathnet import PathNet
     from .pathnet_always import PathNetAlways
     from .pathnet_controls import PathNetFineTune, RandomPath

@@ -72,7 +72,8 @@ def seeds_of(settings: MuNet, view: View) -> Seeds:
             return None
         return next(_seed(settings, view, task, trunk, champions[task]), None)
 
-    root = [] if view.root is None else list(_seed(settings, view, "root", view.root, None))
+    found = root_of(settings, view)
+    root = [] if found is None else [found]
     inputs = [task.inputs for task in view.tasks]
     seeds = Seeds(root, champions, inputs, make)
     if seeds.untrained and seeds.names and not settings.scratch:
@@ -87,6 +88,11 @@ def seeds_of(settings: MuNet, view: View) -> Seeds:
         f"muNet needs a root or a champion that reads the inputs of what it learns ({wanted}), found none: "
         f"name a `root` that does."
     )
+
+
+def root_of(settings: MuNet, view: View) -> Member | None:
+    """The root as a seed, where there is one that reads the inputs of every task."""
+    return None if view.root is None else next(_seed(settings, view, "root", view.root, None), None)
 
 
 def inherited(member: Member, settings: MuNet) -> dict[str, Any]:

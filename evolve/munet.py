@@ -17,8 +17,10 @@ from pathways.modules import ModuleSpec
 from pathways.racing import as_rule
 from pathways.strategy import View
 
+from .guard import as_guard
 from .hyperparameters import INHERIT, SPACE, as_hyperparameters, check_space
 from .munet_search import MuNetSearch
+from .parents import as_parents
 from .presets import MUNET_PRESETS, preset
 from .score import Score
 from .settings import as_spec, as_training, settings_json, whole_number
@@ -68,6 +70,14 @@ class MuNet:
             its end, 0 saves their cost.
         sampler: how batches alternate where several tasks are learned jointly, `joint` or `proportional`, as in
             `Candidate`. Such tasks share one trunk, with a head each; their score is the mean of theirs.
+        parents: in place of scores, what decides whom a round asks for children: `exhaustive`, one child of the root
+            and of every champion; `uniform`, `children` of them, any; `prior`, or `{prior: {estimator: logme}}`,
+            `children` of them by Thompson sampling, from their measured transferability and what children gained here
+            and in earlier tasks, see `Prior`. Equal trunks are one parent, and a child is bred from the best path
+            that came of its parent. `None` visits by falling score, as above.
+        guard: whether a network from scratch, of the root's architecture and with `scratch_training`, is in every
+            race, and wins where sharing loses to it on validation data: `true`, or `{alpha: 0.05, repeats: 2}`, see
+            `Guard`. Of several tasks each has its own, and is set apart alone.
 
     Raises:
         ConfigError: a setting out of range; the message names it.
@@ -97,6 +107,8 @@ class MuNet:
     sampler: str = "joint"
     hyperparameters: Any = INHERIT
     racing: Any = None
+    parents: Any = None
+    guard: Any = None
     name: str = field(default="munet", init=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +129,8 @@ class MuNet:
             raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
         object.__setattr__(self, "hyperparameters", as_hyperparameters(self.hyperparameters))
         object.__setattr__(self, "racing", as_rule(self.racing))
+        object.__setattr__(self, "parents", as_parents(self.parents))
+        object.__setattr__(self, "guard", as_guard(self.guard))
         Score(self.size, self.compute)
         self._check_training()
         self._check_rates()

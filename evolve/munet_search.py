@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,20 +14,26 @@ from pathways.champions import Champions
 from pathways.modules import Frozen, Init, Warm
 from pathways.path import Path
 from pathways.racing import Race
+from pathways.recording import Record
 from pathways.seeds import numpy_generator
-from pathways.strategy import View, Winner
+from pathways.strategy import TaskInfo, View, Winner
 
+from .guard import SCRATCH, Watch
 from .hyperparameters import HyperparameterStudy, Sampler
-from .member import Member, inherited, seeds_of
+from .member import Member, inherited, root_of, seeds_of
 from .offspring import Child, make_child
 from .outline import layers
-from .paths import with_head, without_head
+from .parents import PROBE, Lineages, Prior, earlier_gains, transferability
+from .paths import fresh, with_head, without_head
 from .rivals import Rivals
 from .score import Score, accounted, discounted
 from .seeds import Seeds
 
 if TYPE_CHECKING:
     from .munet import MuNet
+
+_MEASURE = ("measure",)
+_MEASURING = {"steps": 0, "head_init": "random", "head_refit": "none"}  # the features count, not the head
 
 
 class MuNetSearch:
@@ -45,7 +51,7 @@ class MuNetSearch:
         self.offspring: dict[str, int] = {}
         self.generation = -1
         self._number = 0
-        self._asked: list[tuple[Candidate, Child]] = []
+        self._asked: list[tuple[Candidate, Child | None]] = []  # without a child where the guard has asked
         self._tried: dict[str, tuple[Candidate, Result]] = {}
         self._rivals = Rivals(settings.racing, view.tasks) if settings.racing else None
         self._probed: dict[str, str] = {}  # by seed's trunk, the candidate that was its probe
@@ -53,44 +59,58 @@ class MuNetSearch:
         names = (view.run, "+".join(self.names), settings.name)
         self._study = HyperparameterStudy(settings.space, settings.hyperparameters, *names) if drawn else None
         self._trials: list[int] = []
+        self._lineages = self._lineages_of(settings.parents) if settings.parents else None
+        self._reference = 0.0  # what the best probe has scored: gains are from there
+        watched = settings.guard is not None and not (self.seeds[0].untrained and len(self.names) == 1)
+        self._watch = Watch(settings.guard, view.tasks) if watched else None
 
     def ask(self) -> list[Candidate]:
-        """The probes first, then a generation of children at a time."""
+        """The probes first, with the guard's candidates, then a generation of children at a time."""
         self.generation += 1
         self._asked, self._trials = [], []
         if self.generation == 0:
-            self._asked = self._probes()
+            self._asked = [*self._probes(), *((candidate, None) for candidate in self._scratch())]
         elif self.generation <= self.generations:
-            rng = numpy_generator(self.view.run, "+".join(self.names), "munet", self.generation)
-            for _ in range(self.settings.children):
-                parent, drawn = self._parent(rng), self._draw()
+            for parent, rng, chance in self._parents():
+                drawn = self._draw()
                 child = make_child(parent, self.settings, self.seeds, self.view.families, rng, drawn)
-                self._asked.append((self._candidate(child), child))
+                self._asked.append((self._candidate(child, **chance), child))
         return [candidate for candidate, _ in self._asked]
 
     def tell(self, results: Sequence[tuple[Candidate, Result]]) -> None:
         """A child joins the population only if its score beats its parent's; a probe joins and scores its seed."""
         self._remember(results)
         for (candidate, result), (_, child) in zip(results, self._asked, strict=True):
-            if not result.ok:
+            if child is None:
+                cast(Watch, self._watch).tell(candidate, result)
+                continue
+            if self._lineages is not None and candidate.record is not None:
+                self._lineages.measured(child.parent.key, transferability(result))
+            if not result.ok or child.mutations == _MEASURE:
                 continue
             paths = candidate.trained_paths(result)
             score = self._scored(paths, result)
             if self.generation == 0:
                 self._probed[child.trunk.hash] = candidate.hash
                 cast(Seeds, self.seeds).score(child.trunk.hash, score)
-            elif child.parent.score is not None and score <= child.parent.score:
+            if self._lineages is not None:
+                self._gained(child, score)
+            if self.generation > 0 and child.parent.score is not None and score <= child.parent.score:
                 continue
             self._join(candidate, result, child, paths, score)
+        if self.generation == 0:
+            self._reference = max((_rank(member) for member in self.population), default=0.0)
 
     def best(self) -> Winner | None:
         """The member of the highest score; of equal ones the one that was found first."""
-        if not self.population:
-            return None
-        member = max(self.population, key=_rank)
-        candidate, result = self._tried[member.key]
-        extra = inherited(member, self.settings)
-        return Winner(candidate.trained_paths(result), candidate, result, member.parents, extra)
+        winner = None
+        if self.population:
+            member = max(self.population, key=_rank)
+            candidate, result = self._tried[member.key]
+            learned = {} if self._lineages is None else self._lineages.remembered()
+            extra = {**inherited(member, self.settings), **learned}
+            winner = Winner(candidate.trained_paths(result), candidate, result, member.parents, extra)
+        return winner if self._watch is None else self._watch.decide(winner, self.names)
 
     def score_of(self, candidate: Candidate, result: Result) -> float:
         """The score of a candidate that was trained to its end."""
@@ -157,15 +177,68 @@ class MuNetSearch:
         )
 
     def _probes(self) -> list[tuple[Candidate, Child]]:
-        """Each seed as it is, with a new head; seeds of one trunk are probed once."""
+        """Each seed as it is, with a new head; seeds of one trunk are probed once.
+
+        Where transferability is recorded, those that are not probed are measured.
+        """
         probes = []
-        most = None if self.settings.probes == "all" else cast(int, self.settings.probes)
-        for seed in cast(Seeds, self.seeds).distinct(most):
+        rule = self.settings.parents
+        record = rule.record() if isinstance(rule, Prior) else None
+        every = self.settings.probes == "all" or (isinstance(rule, Prior) and rule.estimator == PROBE)
+        most = None if every else cast(int, self.settings.probes)
+        for i, seed in enumerate(cast(Seeds, self.seeds).distinct(most if record is None else None)):
+            probed = most is None or i < most
             changes = self.settings.scratch_training if seed.untrained else self.settings.probe_training
-            training = replace(seed.training, **changes)
-            child = Child(seed, seed, seed.trunk, ("probe",))
-            probes.append((self._candidate(child, training), child))
+            training = replace(seed.training, **(changes if probed else _MEASURING))
+            child = Child(seed, seed, seed.trunk, ("probe",) if probed else _MEASURE)
+            probes.append((self._candidate(child, training, record), child))
         return probes
+
+    def _scratch(self) -> list[Candidate]:
+        """The guard's candidates: for each task networks of its own, of the root's architecture, from random weights.
+
+        Where there is no root that reads its inputs, of the architecture of the newest champion.
+        """
+        if self._watch is None:
+            return []
+        model = root_of(self.settings, self.view) or self.seeds[0]
+        trunk = model.trunk if model.untrained else fresh(model.trunk)
+        base = cast(Training, self.settings.training or self.view.training)
+        training = replace(base, **self.settings.scratch_training)
+        member = replace(model, key=SCRATCH, training=training, rates={}, parents=())
+        child = Child(member, member, trunk, (SCRATCH,))
+        return [
+            replace(self._candidate(child, tasks=(task,)), repeat=repeat, race=None)
+            for task in self.view.tasks for repeat in range(self.settings.guard.repeats)
+        ]  # fmt: skip
+
+    def _lineages_of(self, rule: Any) -> Lineages:
+        """The seeds as parents of lineages; an untrained root is one only where there is no other."""
+        seeds, champions = cast(Seeds, self.seeds), self.view.champions
+        keys = seeds.keys()
+        extras = ((champions[name].candidate, champions[name].extra) for name in seeds.names)
+        return Lineages(rule, keys[1:] if seeds.untrained and len(keys) > 1 else keys, earlier_gains(rule, extras))
+
+    def _gained(self, child: Child, score: float) -> None:
+        """Tell the lineages what a probe or a child has scored."""
+        lineages, key = cast(Lineages, self._lineages), child.parent.parents[0]
+        if self.generation > 0:
+            lineages.gained(key, score - self._reference)
+        elif isinstance(lineages.rule, Prior) and lineages.rule.estimator == PROBE:
+            lineages.measured(key, score)
+
+    def _parents(self) -> Iterator[tuple[Member, np.random.Generator, dict[str, float]]]:
+        """A round's parents, each with what its child is drawn with and, where a rule draws it, its chance."""
+        names = (self.view.run, "+".join(self.names), "munet", self.generation)
+        rng = numpy_generator(*names)
+        if self._lineages is None:
+            for _ in range(self.settings.children):
+                yield self._parent(rng), rng, {}
+            return
+        for key, chance in self._lineages.draw(self.settings.children, rng):
+            own = [member for member in self.population if member.parents[0] == key]
+            parent = max(own, key=_rank) if own else cast(Seeds, self.seeds).of(key)
+            yield parent, numpy_generator(*names, key), {"chance": chance}
 
     def _parent(self, rng: np.random.Generator) -> Member:
         """By falling score, each accepted with probability 0.5 ** its children so far; else any member or seed.
@@ -184,26 +257,29 @@ class MuNetSearch:
         self.offspring[chosen.key] = self.offspring.get(chosen.key, 0) + 1
         return chosen
 
-    def _candidate(self, child: Child, training: Training | None = None) -> Candidate:
+    def _candidate(
+        self, child: Child, training: Training | None = None, record: Record | None = None,
+        tasks: Sequence[TaskInfo] = (), **labels: float,
+    ) -> Candidate:
         parent, member = child.parent, child.member
         warm = parent.heads if parent.heads and self._outline(parent.trunk) == self._outline(child.trunk) else {}
-        paths = {}
-        for task in self.view.tasks:
-            name = "head" if len(self.names) == 1 else f"head/{task.name}"
+        paths, tasks = {}, tasks or self.view.tasks
+        for task in tasks:
+            name = "head" if len(tasks) == 1 else f"head/{task.name}"
             start = Warm(warm[task.name].id) if task.name in warm else Init()
             paths[task.name] = with_head(
                 child.trunk, task.target, name, start=start, inputs=task.inputs, families=self.view.families
             )
-        labels = {
+        said = {
             "strategy": self.settings.name, "number": self._number, "generation": self.generation,
             "parent": parent.key, "parents": list(member.parents), "mutations": list(child.mutations),
-            "rates": dict(member.rates),
+            "rates": dict(member.rates), **labels,
         }
         self._number += 1
         return Candidate(
-            paths, training or member.training, {task.name: task.fingerprint for task in self.view.tasks},
-            self.view.run, self.generation, sampler=self.settings.sampler, labels=labels,
-            race=self._race(parent, paths),
+            paths, training or member.training, {task.name: task.fingerprint for task in tasks},
+            self.view.run, self.generation, sampler=self.settings.sampler, labels=said,
+            race=self._race(parent, paths), record=record,
         )
 
     def _outline(self, trunk: Path) -> tuple[list[str], object]:

@@ -60,13 +60,27 @@ class Seeds(Sequence[Member]):
 
     def distinct(self, most: int | None = None) -> Iterator[Member]:
         """The first seed of each trunk, `most` of them."""
+        for place in self._places(most):
+            yield self[place]
+
+    def keys(self) -> list[str]:
+        """The keys of the first seed of each trunk; seeds are not made for it."""
+        own = [seed.key for seed in self._root]
+        return [own[place] if place < len(own) else self.names[place - len(own)] for place in self._places()]
+
+    def of(self, key: str) -> Member:
+        """The seed of a key."""
+        own = [seed.key for seed in self._root]
+        return self[own.index(key) if key in own else len(own) + self.names.index(key)]
+
+    def _places(self, most: int | None = None) -> Iterator[int]:
         seen: set[str] = set()
         for place in range(len(self)):
             if most is not None and len(seen) >= most:
                 return
             if (trunk := list(self.steps_of(place).values())[-1]) not in seen:
                 seen.add(trunk)
-                yield self[place]
+                yield place
 
     def score(self, trunk: str, score: float) -> None:
         """Say what the seeds of a trunk have scored."""

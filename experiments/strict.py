@@ -9,7 +9,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pathways.candidate import Training
 from pathways.errors import ConfigError, PathError
+from pathways.evolve.guard import Guard
 from pathways.evolve.hyperparameters import Sampler
+from pathways.evolve.parents import Prior
 from pathways.modules import ModuleSpec
 from pathways.modules.spec import thaw
 from pathways.path import Path
@@ -87,7 +89,7 @@ def plain(value: Any) -> Any:
         config = thaw(value.config)
         flat = value.version == 1 and not value.parts and not _SPEC_KEYS & set(config)
         return {"family": value.family, **config} if flat else value.to_json()
-    if isinstance(value, (Path, Paired, Pruner, Sampler)):
+    if isinstance(value, (Guard, Path, Paired, Prior, Pruner, Sampler)):
         return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.init}

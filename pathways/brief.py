@@ -46,6 +46,7 @@ class Brief:
         name, index, data, test_data, strategy, metric, higher_is_better, test, new_parameters: as in its record.
         parents, validation: as in its champion.
         sketch: of its path.
+        guard: what a guard against negative transfer kept, `sharing` or `scratch`; empty where there was none.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Brief:
     parents: tuple[str, ...]
     validation: float
     sketch: Sketch
+    guard: str = ""
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -112,5 +114,13 @@ def brief_of(record: TaskRecord, families: Families) -> Brief:
     return Brief(
         record.name, record.index, record.data, record.test_data, record.strategy, record.metric,
         record.higher_is_better, record.test, record.new_parameters, champion.parents, champion.measures.validation,
-        sketch_of(record.path, families),
+        sketch_of(record.path, families), _kept(champion.extra, record.name),
     )  # fmt: skip
+
+
+def _kept(extra: Mapping[str, Any], task: str) -> str:
+    """What a guard kept; `extra` is whatever a strategy wants to be inherited."""
+    guard = extra.get("guard")
+    said = guard.get(task) if isinstance(guard, Mapping) else None
+    kept = said.get("kept") if isinstance(said, Mapping) else None
+    return kept if isinstance(kept, str) else ""

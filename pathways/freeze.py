@@ -45,18 +45,19 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
     system.refresh()
     carried = upkeep.carried(system) | set(system.root.frozen() if system.root else ())
     for task in tasks:
-        path = winner.paths[task.name]
+        won = winner.of(task.name)
+        path = won.paths[task.name]
         system.tasks[task.name] = task
         if task.name in system.records:
-            _check_same(system.records[task.name], winner)
+            _check_same(system.records[task.name], won)
             continue
         system.pool.sync(path.frozen())
         sizes = path.costs(system.families).sizes
         record = TaskRecord.of(
             task,
             Champion(
-                task.name, path, winner.candidate.training, winner.result.measures[task.name], winner.candidate.hash,
-                winner.parents, dict(winner.extra),
+                task.name, path, won.candidate.training, won.result.measures[task.name], won.candidate.hash,
+                won.parents, dict(won.extra),
             ),
             index=1 + max((other.index for other in system.briefs.values()), default=-1),
             strategy=strategy,

@@ -93,6 +93,7 @@ class Winner:
         extra: what later searches inherit from this champion.
         revised: for controls that change earlier tasks' paths (`fine-tune`): their new paths, by task.
         memory: handed to this control's next search.
+        alone: of tasks learned jointly, by name, those that are frozen from another candidate, each with its winner.
     """
 
     paths: Mapping[str, Path]
@@ -102,6 +103,11 @@ class Winner:
     extra: Mapping[str, Any] = field(default_factory=dict)
     revised: Mapping[str, Path] = field(default_factory=dict)
     memory: Any = None
+    alone: Mapping[str, Winner] = field(default_factory=dict)
+
+    def of(self, task: str) -> Winner:
+        """What a task is frozen from."""
+        return self.alone.get(task, self)
 
 
 class Search(Protocol):

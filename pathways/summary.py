@@ -28,7 +28,8 @@ def summarise(system: Any) -> dict[str, Any]:
     Returns:
         `tasks`: for each task, in the order learned, `name, metric, higher_is_better, strategy, test,
         validation, independent_test, controls` (test by control), `new_parameters, shared_parameters, parents,
-        candidates, seconds, cpu_seconds`.
+        guard` (what a guard against negative transfer kept, `sharing` or `scratch`), `candidates, seconds,
+        cpu_seconds`.
         `ACC, BWT, FWT, learning_accuracy, forgetting`: of the champions; they need one metric for all tasks.
         `transfer`: the mean of test minus independent test, turned so that more is better.
         `parameters, independent_parameters`: distinct parameters of all champions, root included, and the sum over
@@ -157,6 +158,7 @@ def _task(
         "new_parameters": brief.new_parameters,
         "shared_parameters": brief.parameters - brief.new_parameters,
         "parents": list(brief.parents),
+        "guard": brief.guard,
         "candidates": cost.candidates if cost else 0,
         "seconds": cost.seconds if cost else 0.0,
         "cpu_seconds": cost.cpu_seconds if cost else 0.0,

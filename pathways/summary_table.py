@@ -40,7 +40,7 @@ def _tasks(summary: Mapping[str, Any]) -> str:
             *(measure_text(task["controls"].get(side), task["metric"]) for side in shown),
             short_count(task["new_parameters"]),
             short_count(task["shared_parameters"]),
-            ", ".join(parents.get(parent, parent) for parent in task["parents"]) or "–",
+            ", ".join(parents.get(parent, parent) for parent in task["parents"]) or without_parents(task),
         ]
         for task in tasks
     ]
@@ -64,7 +64,18 @@ def _metrics(summary: Mapping[str, Any]) -> str:
     total, alone = summary["parameters"], summary["independent_parameters"]
     share = f", {100 * total / alone:.0f} % of {alone:,} in independent models" if alone else ""
     lines.append(f"parameters {total:,} (root included){share}")
-    return "\n".join([*lines, *racing_lines(summary), *stack_lines(summary)])
+    return "\n".join([*lines, *guard_lines(summary), *racing_lines(summary), *stack_lines(summary)])
+
+
+def guard_lines(summary: Mapping[str, Any]) -> list[str]:
+    """For how many tasks a guard watched over sharing, and where it dropped it: negative transfer."""
+    kept = [task["guard"] for task in summary["tasks"] if task.get("guard")]
+    return [f"the guard dropped sharing for {kept.count('scratch')} of {len(kept)} tasks"] if kept else []
+
+
+def without_parents(task: Mapping[str, Any]) -> str:
+    """What stands in place of the parents of a champion that has none."""
+    return "none: scratch won" if task.get("guard") == "scratch" else "–"
 
 
 def stack_lines(summary: Mapping[str, Any]) -> list[str]:

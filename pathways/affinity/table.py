@@ -22,6 +22,11 @@ OTHERS: dict[str, str] = {
     "leep": "leep:leep",
     "nce": "nce:nce",
     "linearised": "linearised:linearised",
+    "task2vec": "task2vec:task2vec",
+    "transfer": "transfer:transfer",
+    "relevance": "relevance:relevance",
+    "outlier": "outlier:outlier",
+    "dependence": "dependence:dependence",
 }
 """Measured with trainings or from trained models; each says in its docstring what it takes."""
 

@@ -29,6 +29,9 @@ SOURCES: dict[str, str] = {
     "idx_folder": "idx:idx_folder",
     "mnist": "idx:mnist",
     "fashion_mnist": "idx:fashion_mnist",
+    "cmaterdb": "cmaterdb_set:cmaterdb",
+    "fsdd": "fsdd_set:fsdd",
+    "clinc150": "clinc_set:clinc150",
     "npz": "npz_file:npz",
     "csv": "csv_file:csv",
 }

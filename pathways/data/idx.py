@@ -24,6 +24,7 @@ from pathways.task import Affine, Split, Task
 from .arrays import class_targets
 from .folder import data_folder, find_folder
 from .idx_format import read_idx
+from .limit import limited
 from .split import split_pool
 
 PARTS = {"train": "train", "test": "t10k"}
@@ -43,6 +44,7 @@ def idx_folder(
     seed: int = 0,
     validation: float = 0.1,
     samples: int | None = None,
+    train: int | None = None,
     noise: float = 0.0,
     flatten: bool = False,
     class_names: Sequence[str] | None = None,
@@ -61,9 +63,11 @@ def idx_folder(
         classes: the classes of each task, such as `[[3, 7], [1, 2]]`; the tasks are then `name/3-7` and on,
             and number their classes in that order. `None` makes one task of all classes.
         data: the data folder; see `data_folder`.
-        seed: draws validation, `samples` and noise.
+        seed: draws validation, `samples`, `train` and noise.
         validation: its share of the training file.
         samples: the most images of each class to take from the training file, before validation is split off.
+        train: the most training samples of each task, balanced by class, of those that validation leaves; see
+            `pathways.data.limit.limited`.
         noise: the share of pixels replaced, from 0 to 1.
         flatten: give images as `Vector`s.
         class_names: labels for predictions; numbers where not given.
@@ -95,7 +99,7 @@ def idx_folder(
             s: np.array([group.index(c) for c in numbers[rows[s]]]) for s, (_, numbers) in files.items()
         }
         full = name if classes is None else f"{name}/" + "-".join(map(str, group))
-        tasks.append(_task(full, name, pixels, labels, [names[c] for c in group], flatten, seed, validation))
+        tasks.append(_task(full, name, pixels, labels, [names[c] for c in group], flatten, seed, validation, train))
     return tasks
 
 
@@ -106,6 +110,7 @@ def mnist(
     seed: int = 0,
     validation: float = 0.1,
     samples: int | None = None,
+    train: int | None = None,
     noise: float = 0.0,
     flatten: bool = False,
 ) -> list[Task]:
@@ -114,15 +119,16 @@ def mnist(
     Args:
         classes: the digits of each task, such as `[[3, 7], [1, 2]]`; `None` makes one task of all ten.
         data: the data folder; see `data_folder`.
-        seed: draws validation, `samples` and noise.
+        seed: draws validation, `samples`, `train` and noise.
         validation: its share of the training file.
         samples: the most images of each class for training and validation.
+        train: the most training samples of each task, balanced by class.
         noise: the share of pixels replaced by salt and pepper.
         flatten: give images as `Vector(784)`.
     """
     return idx_folder(
         data_folder(data) / "mnist", "mnist", classes,
-        seed=seed, validation=validation, samples=samples, noise=noise, flatten=flatten,
+        seed=seed, validation=validation, samples=samples, train=train, noise=noise, flatten=flatten,
     )  # fmt: skip
 
 
@@ -133,6 +139,7 @@ def fashion_mnist(
     seed: int = 0,
     validation: float = 0.1,
     samples: int | None = None,
+    train: int | None = None,
     noise: float = 0.0,
     flatten: bool = False,
 ) -> list[Task]:
@@ -141,15 +148,17 @@ def fashion_mnist(
     Args:
         classes: the classes of each task, such as `[[0, 6], [5, 9]]`; `None` makes one task of all ten.
         data: the data folder; see `data_folder`.
-        seed: draws validation, `samples` and noise.
+        seed: draws validation, `samples`, `train` and noise.
         validation: its share of the training file.
         samples: the most images of each class for training and validation.
+        train: the most training samples of each task, balanced by class.
         noise: the share of pixels replaced by salt and pepper.
         flatten: give images as `Vector(784)`.
     """
     return idx_folder(
         data_folder(data) / "fashion-mnist", "fashion-mnist", classes,
-        seed=seed, validation=validation, samples=samples, noise=noise, flatten=flatten, class_names=FASHION,
+        seed=seed, validation=validation, samples=samples, train=train, noise=noise, flatten=flatten,
+        class_names=FASHION,
     )  # fmt: skip
 
 
@@ -207,6 +216,7 @@ def _task(
     flatten: bool,
     seed: int,
     validation: float,
+    train: int | None,
 ) -> Task:
     height, width = pixels["train"].shape[1:]
     ports: dict[str, Port] = {"image": Vector(height * width) if flatten else Image(1, height, width)}
@@ -218,6 +228,7 @@ def _task(
     splits, note = split_pool(
         full, ports, target, parts["train"], parts["test"], seed=seed, validation=validation
     )
+    splits = limited(full, splits, train, seed)
     return Task(
         full, ports, target, splits,
         transform={"image": Affine(1 / 255)}, source=f"{name}, IDX files{note}",

@@ -68,7 +68,7 @@ def npz(
         DataError: the file cannot be read, an array is missing, or shapes do not fit.
     """
     path = find_file(file, data)
-    arrays = _load(path)
+    arrays = load_npz(path)
     found = _keys(path, arrays, keys)
     if class_names is None and "class_names" in arrays and not values:
         class_names = [str(label) for label in arrays["class_names"].tolist()]
@@ -101,7 +101,12 @@ def npz(
     ]  # fmt: skip
 
 
-def _load(path: Path) -> dict[str, Array]:
+def load_npz(path: Path) -> dict[str, Array]:
+    """All arrays of an `.npz` file by name, none of them of objects.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

@@ -6,6 +6,7 @@
 """
 
 from .affinity_co_training import CoTrainingEstimatorSuite
+from .affinity_matrix import MatrixEstimatorSuite
 from .affinity_transfer import TransferabilitySuite
 from .delta_family import DeltaFamilySuite
 from .module_family import ModuleFamilySuite
@@ -13,6 +14,6 @@ from .strategy import StrategySuite
 from .task_source import TaskSourceSuite
 
 __all__ = [
-    "CoTrainingEstimatorSuite", "DeltaFamilySuite", "ModuleFamilySuite", "StrategySuite", "TaskSourceSuite",
-    "TransferabilitySuite",
+    "CoTrainingEstimatorSuite", "DeltaFamilySuite", "MatrixEstimatorSuite", "ModuleFamilySuite", "StrategySuite",
+    "TaskSourceSuite", "TransferabilitySuite",
 ]

@@ -106,7 +106,7 @@ class FakeSystem(SimpleNamespace):
             name=record.name, metric=record.metric, higher_is_better=record.higher_is_better, strategy=record.strategy,
             test=record.test, new_parameters=record.new_parameters, parents=record.champion.parents,
             validation=record.champion.measures.validation, parameters=sum(sizes.values()),
-            sizes={blob: sizes[blob] for blob in path.frozen()},
+            sizes={blob: sizes[blob] for blob in path.frozen()}, guard="",
         )  # fmt: skip
 
 

@@ -142,6 +142,17 @@ def test_the_table_shows_what_was_measured(summary):
     assert all(f"{100 * test:.1f}" in text for test in TESTS.values())
 
 
+def test_where_a_guard_dropped_sharing_is_seen(summary):
+    kept = ["sharing", "scratch", "sharing"]
+    tasks = [{**task, "guard": said} for task, said in zip(summary["tasks"], kept, strict=True)]
+    tasks[1]["parents"] = []
+    text = summary_text({**summary, "tasks": tasks})
+    [row] = [line for line in text.splitlines() if line.startswith("two ")]
+    assert row.endswith("none: scratch won")
+    assert "the guard dropped sharing for 1 of 3 tasks" in text
+    assert "guard" not in summary_text(summary)
+
+
 def test_the_table_is_readable_at_100_columns(tmp_path):
     text = summary_text(summarise(fake_system(tmp_path, rename=lambda name: f"folder/{name}-{'long' * 20}")))
     assert max(map(len, text.splitlines())) <= WIDTH
