@@ -21,4 +21,5 @@ BENCHMARKS: Mapping[str, str] = {
     "export-latency": "pathways.experiments.benchmarks.latency:export_latency",
     "gpu-population": "pathways.experiments.benchmarks.gpu:rows",
     "growth": "pathways.experiments.benchmarks.growth:rows",
+    "affinity-cost": "pathways.experiments.benchmarks.affinity_rows:cost",
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -44,7 +45,8 @@ def lookahead(
     is not trained does not move. The step is that of SGD at `moment.rate`, whatever optimizer the run uses.
 
     The gradients of all tasks and the losses before come from one forward pass where `moment.losses` is one function;
-    a measurement is then T backward and T + 1 forward passes of the trunk. Needs two copies of the shared weights.
+    a measurement is then T backward and T + 1 forward passes of the trunk. Needs one copy of the shared weights
+    and one gradient.
 
     Args:
         moment: what to measure.
@@ -73,7 +75,7 @@ def lookahead(
 
     Reference: Fifty et al. 2021, section 3 (TAG, 2109.04617); google-research/google-research, tag/.
     """
-    with untouched(moment):
+    with untouched(moment, weights=False):
         with torch.enable_grad():
             losses = moment.evaluate()
         tasks = list(losses)
@@ -83,27 +85,31 @@ def lookahead(
         start = {name: parameter.detach().clone() for name, parameter in moment.trained.items()}
         after = np.empty((len(tasks), len(chosen)))
         for column, source in enumerate(chosen):
-            gradient = dict(zip(moment.shared, gradient_of(losses[source], moment), strict=True))
-            _step(moment, start, gradient, momentum, weight_decay)
-            with torch.no_grad():
+            more = not isinstance(moment.losses, Mapping) and column + 1 < len(chosen)  # gradients from the same graph
+            gradient = dict(zip(moment.shared, gradient_of(losses[source], moment, keep=more), strict=True))
+            with _stepped(moment, start, gradient, momentum, weight_decay), torch.no_grad():
                 stepped = moment.evaluate()
             _require_fresh(losses, stepped)
             after[:, column] = list(numbers(stepped, f" after a step of {source!r}").values())
-            for name, weights in start.items():
-                moment.shared[name].data.copy_(weights)
     return placed(moment, tasks, _score(after, scale, moment.rate if per_rate else 1.0), chosen)
 
 
-def _step(
+@contextmanager
+def _stepped(
     moment: Moment, start: dict[str, Tensor], gradient: dict[str, Tensor], momentum: bool, weight_decay: bool
-) -> None:
-    """Weights go from `start` one step of SGD along a gradient, in place and unseen by autograd."""
-    for name, weights in start.items():
-        moved = torch.add(weights, gradient[name], alpha=-moment.rate, out=moment.shared[name].data)
-        if weight_decay and moment.decay_of(name):
-            moved.sub_(weights, alpha=moment.rate * moment.decay_of(name))
-        if momentum and name in moment.velocity:
-            moved.sub_(moment.velocity[name].detach(), alpha=moment.rate * moment.momentum)
+) -> Iterator[None]:
+    """Weights are a step of SGD from `start` along a gradient, in place and unseen by autograd; then `start` again."""
+    try:
+        for name, weights in start.items():
+            moved = torch.add(weights, gradient[name], alpha=-moment.rate, out=moment.shared[name].data)
+            if weight_decay and moment.decay_of(name):
+                moved.sub_(weights, alpha=moment.rate * moment.decay_of(name))
+            if momentum and name in moment.velocity:
+                moved.sub_(moment.velocity[name].detach(), alpha=moment.rate * moment.momentum)
+        yield
+    finally:
+        for name, weights in start.items():
+            moment.shared[name].data.copy_(weights)
 
 
 def _score(after: Array, before: Array, rate: float) -> Array:

@@ -166,13 +166,15 @@ def each_gradient(moment: Moment) -> Iterator[tuple[str, Tensor, tuple[Tensor, .
         yield task, loss.detach(), gradient_of(loss, moment)
 
 
-def gradient_of(loss: Tensor, moment: Moment, create_graph: bool = False) -> tuple[Tensor, ...]:
-    """The gradient of a loss over the shared parameters, in their order; its graph stays."""
+def gradient_of(
+    loss: Tensor, moment: Moment, create_graph: bool = False, keep: bool = True
+) -> tuple[Tensor, ...]:
+    """The gradient of a loss over the shared parameters, in their order; its graph stays where `keep` says so."""
     trained = moment.trained
     found: dict[str, Tensor] = {}
     if trained and loss.requires_grad:
         given = torch.autograd.grad(
-            loss, list(trained.values()), retain_graph=True, create_graph=create_graph, materialize_grads=True
+            loss, list(trained.values()), retain_graph=keep, create_graph=create_graph, materialize_grads=True
         )
         found = dict(zip(trained, given, strict=True))
     return tuple(found[name] if name in found else torch.zeros_like(p) for name, p in moment.shared.items())
