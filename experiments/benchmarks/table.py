@@ -21,4 +21,5 @@ BENCHMARKS: Mapping[str, str] = {
     "export-latency": "pathways.experiments.benchmarks.latency:export_latency",
     "gpu-population": "pathways.experiments.benchmarks.gpu:rows",
     "growth": "pathways.experiments.benchmarks.growth:rows",
+    "exact-choice": "pathways.experiments.benchmarks.grouping_rows:exact_choices",
 }
