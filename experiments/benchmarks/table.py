@@ -22,4 +22,5 @@ BENCHMARKS: Mapping[str, str] = {
     "gpu-population": "pathways.experiments.benchmarks.gpu:rows",
     "growth": "pathways.experiments.benchmarks.growth:rows",
     "affinity-cost": "pathways.experiments.benchmarks.affinity_rows:cost",
+    "exact-choice": "pathways.experiments.benchmarks.grouping_rows:exact_choices",
 }

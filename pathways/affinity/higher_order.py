@@ -97,7 +97,12 @@ def scored(pairs: Affinity, single: float | str | None = None) -> PerformanceTab
 
 
 def pair_values(pairs: Affinity, single: float | str | None = None) -> tuple[Array, Array]:
-    """(T, T), its columns in the order of the rows, and (T,): the score of each task alone."""
+    """(T, T), its columns in the order of the rows, and (T,): the score of each task alone.
+
+    Raises:
+        ConfigError: the matrix is of another kind.
+        DataError: rows and columns are not the same tasks.
+    """
     require_kind(pairs, "co-training", "a score of groups")
     matrix = pairs.square().values
     if single is None:

@@ -18,8 +18,8 @@ from .subsets import ROUNDING
 Floats = NDArray[np.float64]
 Bits = NDArray[np.bool_]
 
-STARTS = 24
-"""From how many random partitions the search starts; fewer for hundreds of tasks."""
+STARTS = 100
+"""From how many random groups the search starts; fewer for hundreds of tasks."""
 _SWAPS = 64
 """The most tasks for which two at a time are exchanged: they take T times as long."""
 
@@ -29,9 +29,9 @@ def by_search(
 ) -> Selection:
     """At most `budget` groups with a good value by TAG's rule, and a bound on the best.
 
-    From random partitions of the tasks, the step that gains most is taken until none gains: a task joins or leaves a
-    group, or two tasks change places (`disjoint`: they move from group to group). The best end is returned; the bound
-    is that of `size_bound`.
+    From random groups, half of them partitions, the step that gains most is taken until none gains: a task joins or
+    leaves a group or takes another's place in it (`disjoint`: a task moves from group to group, or two change places).
+    The best end is returned; the bound is that of `size_bound`.
 
     Args:
         pairs: (T, T) of kind co-training.
@@ -53,7 +53,8 @@ def by_search(
     search = _Search(sign * matrix, sign * alone, rule == "disjoint")
     rng = np.random.default_rng(seed)
     starts = max(2, min(STARTS, 3_000_000 // (number * count**2)))
-    groups = max((search.climbed(_partition(rng, number, count)) for _ in range(starts)), key=search.value)
+    overlap = [rule == "tag" and start % 2 == 1 for start in range(starts)]
+    groups = max((search.climbed(_drawn(rng, number, count, over)) for over in overlap), key=search.value)
     scores = sign * group_scores(matrix, alone, groups)
     scores = np.where(np.isnan(scores), -np.inf, scores)
     order = np.lexsort((np.arange(len(groups)), groups.sum(axis=1)))
@@ -124,11 +125,11 @@ def size_bound(merits: Floats, alone: Floats, number: int, disjoint: bool) -> fl
     return each_best if dual is None or not np.isfinite(dual) else min(each_best, -float(dual))
 
 
-def _partition(rng: np.random.Generator, number: int, count: int) -> Bits:
-    """Tasks dealt to groups at random, evenly."""
+def _drawn(rng: np.random.Generator, number: int, count: int, overlap: bool) -> Bits:
+    """Tasks dealt to groups evenly, or each group drawn for itself, some dense and some sparse."""
     groups = np.zeros((number, count), dtype=np.bool_)
     groups[np.arange(count) % number, rng.permutation(count)] = True
-    return groups
+    return groups | (rng.random(groups.shape) < rng.random((number, 1))) if overlap else groups
 
 
 class _Search:
@@ -196,10 +197,27 @@ class _Search:
             leave = toggled[groups.argmax(axis=0), np.arange(count)]
             join = np.where(groups, -np.inf, toggled)
             task = int((leave + join.max(axis=0)).argmax())
-            gain = float(leave[task] + join[:, task].max())
-            if gain <= 10 * ROUNDING * count * abs(float(values.sum())):
+            least = 10 * ROUNDING * count * abs(float(values.sum()))
+            if leave[task] + join[:, task].max() > least:
+                groups[:, task] = np.arange(len(groups)) == int(join[:, task].argmax())
+            elif (pair := self._exchange(groups, values, least)) is not None:
+                groups[:, pair] = groups[:, pair[::-1]]
+            else:
                 return groups
-            groups[:, task] = np.arange(len(groups)) == int(join[:, task].argmax())
+
+    def _exchange(self, groups: Bits, values: Floats, least: float) -> list[int] | None:
+        """Two tasks of different groups whose change of places gains most, if that is more than `least`."""
+        if not self.swaps:
+            return None
+        each, home = np.eye(groups.shape[1], dtype=bool), groups.argmax(axis=0)
+        one, two = np.nonzero(np.triu(home[:, None] != home[None]))
+        if not len(one):
+            return None
+        both = each[one] ^ each[two]
+        after = self._own(groups[home[one]] ^ both) + self._own(groups[home[two]] ^ both)
+        gains = after - values[home[one]] - values[home[two]]
+        best = int(gains.argmax())
+        return [int(one[best]), int(two[best])] if gains[best] > least else None
 
     def _own(self, rows: Bits) -> Floats:
         """The sum over a group's own members of their scores, for each group."""

@@ -130,11 +130,11 @@ def _partition(
             taken[tasks, spots], paid[tasks, spots] = chosen[at[better]], row
     if not np.isfinite(value[-1, budget]):
         return None
-    networks, open_tasks, level = set(), size - 1, budget
+    networks, open_tasks, budget_left = set(), size - 1, budget
     while open_tasks:
-        served, row = int(taken[open_tasks, level]), int(paid[open_tasks, level])
+        served, row = int(taken[open_tasks, budget_left]), int(paid[open_tasks, budget_left])
         networks.add(int(which[row, served]))
-        open_tasks, level = open_tasks ^ served, level - costs[row]
+        open_tasks, budget_left = open_tasks ^ served, budget_left - costs[row]
     return tuple(sorted(networks))
 
 

@@ -41,7 +41,7 @@ def read_table(file: str | Path, higher_is_better: bool | None = None) -> Perfor
     """
     path = Path(file)
     if path.suffix == ".json":
-        return _sensed(read_json(path), higher_is_better)
+        return _sensed(read_json(path), str(file), higher_is_better)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -65,7 +65,7 @@ def from_text(text: str, where: str = "`text`", higher_is_better: bool | None = 
     header = rows[0][1] if rows else [""]
     if header[0] == "affected_task":
         _columns(header, 1, where, rows[0][0])
-        return _sensed(from_csv(text, where), higher_is_better)
+        return _sensed(from_csv(text, where), where, higher_is_better)
     if header[:2] == ["network", "cost"]:
         return _performance(rows, where, bool(higher_is_better))
     if header[0] == "target":
@@ -106,7 +106,14 @@ def joined(tables: Sequence[PerformanceTable | Affinity]) -> PerformanceTable | 
     return replace(parts[0], affected=targets, sources=sources, readings=values, steps=())
 
 
-def _sensed(found: Affinity, higher_is_better: bool | None) -> Affinity:
+def _sensed(found: Affinity, where: str, higher_is_better: bool | None) -> Affinity:
+    infinite = np.argwhere(np.isinf(found.readings))
+    if len(infinite):
+        row, column = infinite[0][2:]
+        raise DataError(
+            f"{where}: a value must be finite or empty, found an infinite one for {found.affected[row]!r} and "
+            f"{found.sources[column]!r}."
+        )
     return found if higher_is_better is None else replace(found, higher_is_better=higher_is_better)
 
 
@@ -146,6 +153,7 @@ def _long(rows: Rows, where: str, higher_is_better: bool) -> Affinity:
     if header[3:4] != ["affinity"]:
         raise DataError(f"{where}, line {number}: the fourth column must be `affinity`, found {header[3:4]}.")
     cells: dict[tuple[str, str], float] = {}
+    seen: set[tuple[str, frozenset[str]]] = set()
     for number, row in _body(rows, where):
         names = [name.strip() for name in row[2].split("|")]
         if row[1] != str(len(names)) or len(set(names)) < len(names) or not all(names):
@@ -154,10 +162,11 @@ def _long(rows: Rows, where: str, higher_is_better: bool) -> Affinity:
                 f"a vertical bar, found order {row[1]!r} and {row[2]!r}."
             )
         key = row[0], "|".join(names)
-        if key in cells:
+        if (row[0], frozenset(names)) in seen:
             raise DataError(
                 f"{where}, line {number}: must give each transfer once, found {key[1]!r} to {key[0]!r} again: drop it."
             )
+        seen.add((row[0], frozenset(names)))
         cells[key] = _number(row[3], where, number)
     targets, sources = (tuple(dict.fromkeys(key[i] for key in cells)) for i in (0, 1))
     values = [[cells.get((target, source), math.nan) for source in sources] for target in targets]
