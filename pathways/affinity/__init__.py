@@ -16,33 +16,68 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Affinity": "matrix", "Findings": "findings", "Moment": "moment", "Network": "selection",
-    "Selection": "selection", "ahp": "ahp", "h_score": "h_score", "leep": "leep", "logme": "logme", "nce": "nce",
-    "pooled": "matrix", "read_csv": "matrix_files", "read_findings": "findings_files", "read_json": "matrix_files",
-    "stability": "evidence", "trans_rate": "trans_rate", "win_rates": "ahp", "write_csv": "matrix_files",
-    "write_findings": "findings_files", "write_json": "matrix_files",
+    "Affinity": "matrix", "Dependence": "dependence", "Findings": "findings", "Moment": "moment",
+    "Network": "selection", "OutlierBoosting": "outlier", "PerformanceTable": "performance", "Readout": "readout",
+    "Selection": "selection", "Watch": "watch", "active_sampling": "active", "add_target": "transfer", "ahp": "ahp",
+    "choose": "choice", "dependence": "dependence", "first_order": "first_order", "gain": "tournament",
+    "gradient_cosine": "gradient_cosine", "h_score": "h_score", "hoa": "higher_order", "leep": "leep",
+    "linearised": "linearised", "logme": "logme", "lookahead": "lookahead", "nce": "nce", "outlier": "outlier",
+    "permutation_test": "permutation", "pooled": "matrix", "projected_gradients": "projected_gradients",
+    "quality": "tournament", "random_selections": "ways", "read_csv": "matrix_files",
+    "read_findings": "findings_files", "read_json": "matrix_files", "read_table": "table_files",
+    "relevance": "relevance", "sample_counts": "active", "sampling_shares": "relevance", "short_runs": "short_runs",
+    "stability": "evidence", "task2vec": "task2vec", "task_relevance": "relevance", "trans_rate": "trans_rate",
+    "transfer": "transfer", "transfer_from_losses": "tournament", "transfer_losses": "transfer",
+    "transferability": "transferability", "value_curve": "ways", "win_rates": "ahp", "with_rows": "tournament",
+    "write_csv": "matrix_files", "write_findings": "findings_files", "write_json": "matrix_files",
 }
 
 __all__ = [
-    "Affinity", "Findings", "Moment", "Network", "Selection", "ahp", "h_score", "leep", "logme", "nce", "pooled",
-    "read_csv", "read_findings", "read_json", "stability", "trans_rate", "win_rates", "write_csv", "write_findings",
-    "write_json",
+    "Affinity", "Dependence", "Findings", "Moment", "Network", "OutlierBoosting", "PerformanceTable", "Readout",
+    "Selection", "Watch", "active_sampling", "add_target", "ahp", "choose", "dependence", "first_order", "gain",
+    "gradient_cosine", "h_score", "hoa", "leep", "linearised", "logme", "lookahead", "nce", "outlier",
+    "permutation_test", "pooled", "projected_gradients", "quality", "random_selections", "read_csv",
+    "read_findings", "read_json", "read_table", "relevance", "sample_counts", "sampling_shares", "short_runs",
+    "stability", "task2vec", "task_relevance", "trans_rate", "transfer", "transfer_from_losses", "transfer_losses",
+    "transferability", "value_curve", "win_rates", "with_rows", "write_csv", "write_findings", "write_json",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
+    from .active import active_sampling, sample_counts
     from .ahp import ahp, win_rates
+    from .choice import choose
+    from .dependence import Dependence, dependence
     from .evidence import stability
     from .findings import Findings
     from .findings_files import read_findings, write_findings
+    from .first_order import first_order
+    from .gradient_cosine import gradient_cosine
     from .h_score import h_score
+    from .higher_order import hoa
     from .leep import leep
+    from .linearised import linearised
     from .logme import logme
+    from .lookahead import lookahead
     from .matrix import Affinity, pooled
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
     from .nce import nce
+    from .outlier import OutlierBoosting, outlier
+    from .performance import PerformanceTable
+    from .permutation import permutation_test
+    from .projected_gradients import projected_gradients
+    from .readout import Readout
+    from .relevance import relevance, sampling_shares, task_relevance
     from .selection import Network, Selection
+    from .short_runs import short_runs
+    from .table_files import read_table
+    from .task2vec import task2vec
+    from .tournament import gain, quality, transfer_from_losses, with_rows
     from .trans_rate import trans_rate
+    from .transfer import add_target, transfer, transfer_losses
+    from .transferability import transferability
+    from .watch import Watch
+    from .ways import random_selections, value_curve
 
 
 def __getattr__(name: str) -> Any:

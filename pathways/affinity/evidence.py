@@ -251,7 +251,8 @@ def _drawn(affinity: Affinity, length: int, rng: np.random.Generator) -> Affinit
     """One bootstrap sample; a pair that was measured at none of its moments keeps what it has in the whole."""
     repeats, moments = affinity.readings.shape[:2]
     drawn = np.empty_like(affinity.readings)
-    for r, source in enumerate(rng.integers(repeats, size=repeats)):
+    for r in range(repeats):
+        source = rng.integers(repeats)
         starts = rng.integers(moments, size=-(-moments // length))
         at = (starts[:, None] + np.arange(length)).ravel()[:moments] % moments
         drawn[r] = affinity.readings[source, at]

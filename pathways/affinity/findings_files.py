@@ -132,11 +132,11 @@ def _cost(data: Mapping[str, Any]) -> Cost:
 
 def _selection(data: Mapping[str, Any]) -> Selection:
     networks = tuple(Network(tuple(n["tasks"]), _number(n["cost"]), n["name"]) for n in data["networks"])
-    amounts = {name: _number(data[name]) for name in ("value", "cost", "budget", "bound", "seconds")}
-    words = {name: data[name] for name in ("rule", "higher_is_better", "optimal", "solver")}
+    amounts: dict[str, Any] = {name: _number(data[name]) for name in ("value", "cost", "budget", "bound", "seconds")}
+    words: dict[str, Any] = {name: data[name] for name in ("rule", "higher_is_better", "optimal", "solver")}
     return Selection(
         networks=networks, serves=dict(data["serves"]), by_task=_numbers(data["by_task"]), about=data["about"],
-        **amounts, **words,
+        **words, **amounts,
     )  # fmt: skip
 
 

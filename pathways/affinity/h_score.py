@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pathways.errors import ConfigError
+
 from .frozen_features import are_classes, checked, indicator
 
 
@@ -30,6 +32,7 @@ def h_score(features: Tensor, targets: Tensor, *, shrinkage: float | Literal["le
         shrinkage: a, from 0 (the definition) to below 1, or `ledoit-wolf` for the one that fits the sample.
 
     Raises:
+        ConfigError: another `shrinkage`.
         DataError: shapes or numbers that cannot be worked with.
 
     Example:
@@ -40,6 +43,8 @@ def h_score(features: Tensor, targets: Tensor, *, shrinkage: float | Literal["le
     Reference: Bao et al. 2019, An information-theoretic approach to transferability in task transfer learning, ICIP,
     definition 2; the shrunk form: Ibrahim et al. 2021, 2110.06893, section 3.
     """
+    if shrinkage != "ledoit-wolf" and (isinstance(shrinkage, str) or not 0 <= shrinkage < 1):
+        raise ConfigError(f"`shrinkage` must be from 0 to below 1, or 'ledoit-wolf', found {shrinkage!r}.")
     x, y = checked(features, targets)
     offset = x - x.mean(0)
     u, s, _ = torch.linalg.svd(offset, full_matrices=False)

@@ -10,6 +10,7 @@ from torch import Tensor
 from pathways.errors import DataError
 
 from .frozen_features import are_classes, checked, indicator
+from .readout import Scaling
 
 _POINTS = 65
 _ROUNDS = 8
@@ -17,7 +18,7 @@ _RANGE = 30.0  # powers of e around the mean squared singular value; beyond it t
 _PERFECT = 1e-12  # a share of the targets' squares
 
 
-def logme(features: Tensor, targets: Tensor) -> float:
+def logme(features: Tensor, targets: Tensor, *, standardised: bool = False) -> float:
     """The largest evidence of a linear model with Gaussian weights and noise, per sample; higher is better.
 
         LogME = mean over columns y of  max over a, b of  log p(y | F, a, b) / N
@@ -39,6 +40,7 @@ def logme(features: Tensor, targets: Tensor) -> float:
     Args:
         features: (N, D). They are not centred: the model has no intercept, as in the paper.
         targets: (N,) classes, one against the rest, or (N,) or (N, n) values.
+        standardised: take each feature less its mean and divided by its standard deviation, which the paper does not.
 
     Raises:
         DataError: shapes or numbers that cannot be worked with, or values that are all zero.
@@ -56,6 +58,7 @@ def logme(features: Tensor, targets: Tensor) -> float:
     2022, 2110.10545, algorithm 3.
     """
     x, y = checked(features, targets)
+    x = Scaling.of(x)(x) if standardised else x
     columns = indicator(y) if are_classes(y) else y
     total = columns.square().sum(0)
     if not bool((total > 0).all()):

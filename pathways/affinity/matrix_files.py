@@ -103,7 +103,7 @@ def to_csv(affinity: Affinity) -> str:
     writer.writerow(["affected_task", *(["repeat", "step"] if many else []), *affinity.sources])
     for r, run in enumerate(affinity.readings):
         for k, moment in enumerate(run):
-            at = [r, affinity.steps[k] if affinity.steps else k] if many else []
+            at = [r, affinity.steps[k] if affinity.steps else "" if len(run) == 1 else k] if many else []
             for task, row in zip(affinity.affected, moment, strict=True):
                 writer.writerow([task, *at, *("" if math.isnan(value) else repr(float(value)) for value in row)])
     return out.getvalue()
@@ -155,10 +155,12 @@ def from_csv(
     many = names[:2] == ["repeat", "step"]
     sources = names[2:] if many else names
     cells: dict[tuple[int, int, str], list[float]] = {}
+    stepless = True
     for number, row in rows[1:]:
         if len(row) != 1 + len(names):
             raise DataError(f"{where}, line {number}: must have {1 + len(names)} cells, found {len(row)}.")
-        at = (_whole(row[1], where, number), _whole(row[2], where, number)) if many else (0, 0)
+        at = (_whole(row[1], where, number), _whole(row[2].strip() or "0", where, number)) if many else (0, 0)
+        stepless = stepless and (not many or not row[2].strip())
         key = (*at, row[0].strip())
         if key in cells:
             raise DataError(f"{where}, line {number}: must name each task once, found {key[2]!r} again.")
@@ -168,7 +170,7 @@ def from_csv(
     nothing = [math.nan] * len(sources)
     readings = [[[cells.get((r, k, task), nothing) for task in affected] for k in steps] for r in repeats]
     return from_json({
-        **head, "affected": affected, "sources": sources, "readings": readings, "steps": steps if many else [],
+        **head, "affected": affected, "sources": sources, "readings": readings, "steps": [] if stepless else steps,
     }, where)  # fmt: skip
 
 

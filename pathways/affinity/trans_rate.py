@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pathways.errors import ConfigError
+
 from .frozen_features import checked, require_classes
 
 
@@ -33,6 +35,7 @@ def trans_rate(
         centred: take each class's own mean from its rows.
 
     Raises:
+        ConfigError: `eps` is not above 0.
         DataError: shapes or numbers that cannot be worked with, or values for targets.
 
     Example:
@@ -42,6 +45,8 @@ def trans_rate(
 
     Reference: Huang et al. 2022, Frustratingly easy transferability estimation, 2106.09362, section 3.
     """
+    if not eps > 0:
+        raise ConfigError(f"`eps` must be above 0, found {eps!r}.")
     x, y = checked(features, targets)
     require_classes(y, "TransRate")
     z = x - x.mean(0)

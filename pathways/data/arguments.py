@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from pathways.errors import ConfigError
+from pathways.errors import ConfigError, DataError
 
 
 def check_arguments(source: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
@@ -38,6 +38,18 @@ def check_arguments(source: str, function: Callable[..., Any], arguments: Mappin
         if not fits(value, hints[name]):
             kind = inspect.formatannotation(hints[name]).replace("collections.abc.", "")
             raise ConfigError(f"`{name}` of source {source!r} must be {kind}, found {value!r}: correct it.")
+
+
+def require_positive(**sizes: int) -> None:
+    """Raise a `DataError` where a size is less than 1; the message names it.
+
+    >>> require_positive(width=0)
+    Traceback (most recent call last):
+    pathways.errors.DataError: `width` must be at least 1, found 0.
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise DataError(f"`{name}` must be at least 1, found {size}.")
 
 
 def fits(value: Any, hint: Any) -> bool:

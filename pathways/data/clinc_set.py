@@ -23,6 +23,7 @@ from pathways.errors import DataError
 from pathways.modules import Vector
 from pathways.task import Affine, Classes, Split, Task
 
+from .arguments import require_positive
 from .folder import data_folder, find_file
 from .limit import limited
 from .split import without_leaks
@@ -65,6 +66,7 @@ def clinc150(
         Traceback (most recent call last):
         pathways.errors.DataError: `--data` must name an existing folder, found '/nowhere': correct the name.
     """
+    require_positive(features=features, ngrams=ngrams)
     rows = [row for row in _read(find_file(data_folder(data) / "text" / "clinc150.tsv.gz")) if row[1] != "oos"]
     known = list(dict.fromkeys(row[1] for row in rows))
     tasks = []

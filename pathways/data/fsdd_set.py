@@ -20,6 +20,7 @@ from pathways.errors import DataError
 from pathways.modules import Image
 from pathways.task import Affine, Split, Task
 
+from .arguments import require_positive
 from .arrays import class_targets
 from .folder import data_folder, find_file
 from .limit import limited
@@ -66,6 +67,7 @@ def fsdd(
         Traceback (most recent call last):
         pathways.errors.DataError: `--data` must name an existing folder, found '/nowhere': correct the name.
     """
+    require_positive(bands=bands, frames=frames)
     path = find_file(data_folder(data) / "fsdd.npz")
     arrays = load_npz(path)
     missing = [name for name in NEEDED if name not in arrays]

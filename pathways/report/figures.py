@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from pathways.canvas import literal, styled
-from pathways.palette import CHAMPION, FAINT, INK, MUTED, PAPER, control_colours, task_colour
+from pathways.palette import CHAMPION, FAINT, INK, PAPER, control_colours, task_colour
 from pathways.summary import CHAMPIONS
 from pathways.text import PERCENT, short_count, short_names
 
-WIDTH = 9.0  # inches; the page scales figures to its own width
+from .drawing import WIDTH, few_ticks, label_rows, legend_above, new_figure
+
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#f3f6f9", "#9fc4d8", "#2f7fa3", "#0a3d56"])
 
 
@@ -29,7 +29,7 @@ def task_chart(summary: Mapping[str, Any]) -> Figure:
     names = _names(summary)
     scale, unit = _scale(tasks[0]["metric"])
     with styled():
-        figure, axes = _figure(0.9 + 0.3 * len(tasks))
+        figure, axes = new_figure(0.9 + 0.3 * len(tasks))
         for row, task in enumerate(tasks):
             measured = {CHAMPIONS: task["test"], **task["controls"]}
             values = {side: value * scale for side, value in measured.items() if value is not None}
@@ -49,10 +49,10 @@ def task_chart(summary: Mapping[str, Any]) -> Figure:
                 )
         for side, colour in colours.items():
             axes.plot([], [], "o", color=colour, markersize=7, label=literal(side))
-        _rows(axes, [names[task["name"]] for task in tasks])
+        label_rows(axes, [names[task["name"]] for task in tasks])
         axes.set_xlabel(f"test {tasks[0]['metric'].replace('_', ' ')}{unit}")
         axes.grid(axis="x", color=FAINT, linewidth=0.6)
-        _legend_above(axes, len(colours))
+        legend_above(axes, len(colours))
     return figure
 
 
@@ -65,7 +65,7 @@ def matrix_chart(summary: Mapping[str, Any], side: str = CHAMPIONS) -> Figure:
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     low, high = (low, high) if high > low else (low - 1, high)
     with styled():
-        figure, axes = _figure(1.5 + 0.36 * count)
+        figure, axes = new_figure(1.5 + 0.36 * count)
         shown = [[float("nan") if cell is None else cell * scale for cell in row] for row in cells]
         image = axes.imshow(shown, cmap=_HEAT, vmin=low, vmax=high, aspect="auto")
         for i, row in enumerate(shown):
@@ -106,12 +106,12 @@ def cost_chart(summary: Mapping[str, Any]) -> Figure:
                     text, (value or 0, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
                 )
             axes.set_title(title)
-            axes.xaxis.set_major_locator(_few_ticks())
+            axes.xaxis.set_major_locator(few_ticks())
             axes.xaxis.set_major_formatter(lambda x, _: short_count(x))
             axes.tick_params(length=0, labelsize=8)
             axes.margins(x=0.2)
             axes.spines["left"].set_visible(False)
-        _rows(panels[0], list(sides))
+        label_rows(panels[0], list(sides))
     return figure
 
 
@@ -121,7 +121,7 @@ def search_chart(curves: Mapping[str, Sequence[float]], metric: str) -> Figure:
     scale, unit = _scale(metric)
     longest = max(len(values) for values in curves.values())
     with styled():
-        figure, axes = _figure(3.6)
+        figure, axes = new_figure(3.6)
         for i, (task, values) in enumerate(curves.items()):
             best = [max(values[: j + 1]) * scale for j in range(len(values))]
             steps = range(1, len(best) + 1)
@@ -132,16 +132,11 @@ def search_chart(curves: Mapping[str, Sequence[float]], metric: str) -> Figure:
             ylabel=f"best validation {metric.replace('_', ' ')}{unit}",
             xlim=(0.5, longest + 0.5),
         )
-        axes.xaxis.set_major_locator(_few_ticks())
+        axes.xaxis.set_major_locator(few_ticks())
         axes.grid(color=FAINT, linewidth=0.6)
         axes.tick_params(length=0)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=7.5)
     return figure
-
-
-def _figure(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    return figure, figure.add_subplot()
 
 
 def _names(summary: Mapping[str, Any]) -> dict[str, str]:
@@ -150,23 +145,3 @@ def _names(summary: Mapping[str, Any]) -> dict[str, str]:
 
 def _scale(metric: str) -> tuple[float, str]:
     return (100.0, " (%)") if metric in PERCENT else (1.0, "")
-
-
-def _few_ticks() -> Any:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(5, integer=True)
-
-
-def _rows(axes: Axes, labels: Sequence[str]) -> None:
-    axes.set_yticks(range(len(labels)), [literal(label) for label in labels])
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.tick_params(length=0)
-    axes.spines["left"].set_visible(False)
-    axes.spines["bottom"].set_color(MUTED)
-
-
-def _legend_above(axes: Axes, count: int) -> None:
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=min(count, 6), frameon=False, fontsize=8, handletextpad=0.2
-    )

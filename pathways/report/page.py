@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from pathways.summary_table import guard_lines, racing_lines, stack_lines, witho
 from pathways.text import measure_text, points_text, seconds_text, short_count, short_names
 
 from .figures import cost_chart, matrix_chart, search_chart, task_chart
-from .style import STYLE
+from .markup import escape, figure_section, html_page, html_table, section
 
 
 def write_report(system: Any) -> Path:
@@ -57,52 +56,50 @@ def page(summary: Mapping[str, Any], pictures: Mapping[str, str], config: Mappin
     name = str(config.get("name") or Path(summary["run"]).name)
     run = shlex.quote(summary["run"])
     sections = [
-        f"<header><p class=kicker>pathways report</p><h1>{_e(name)}</h1>{_facts(summary, config)}</header>",
-        _section(
+        f"<header><p class=kicker>pathways report</p><h1>{escape(name)}</h1>{_facts(summary, config)}</header>",
+        section(
             "Results", _table(summary) + _sides(summary), "Test measures, read once, after all choices were made."
         ),
-        _figure(
+        figure_section(
             "Paths",
             pictures,
             "graph",
             "Every line is one task's path from its input to its head. Tasks that run "
             "through one box share its weights; a box in a task's colour was trained for that task and is frozen.",
         ),
-        _figure(
+        figure_section(
             "Champion and controls",
             pictures,
             "tasks",
             "Each task's test measure; the controls were trained on the same data by the same trainer.",
         ),
-        _figure(
+        figure_section(
             "Is anything forgotten?",
             pictures,
             "matrix",
             "Row i, column j: the test measure of task j after learning "
             "task i. A column that stays the same from its diagonal down was not forgotten.",
         ),
-        _figure(
+        figure_section(
             "What it cost",
             pictures,
             "costs",
             "Processor time of all candidates tried, and distinct parameters."
             + "".join(
-                f" {_e(line[0].upper() + line[1:])}."
+                f" {escape(line[0].upper() + line[1:])}."
                 for line in [*guard_lines(summary), *racing_lines(summary), *stack_lines(summary)]
             ),
         ),
-        _figure("Search", pictures, "search", "The best validation measure so far, against the candidates tried."),
-        _section(
+        figure_section(
+            "Search", pictures, "search", "The best validation measure so far, against the candidates tried."
+        ),
+        section(
             "Do it again",
             f"<pre>pathways run {run}/config.yaml --out again\npathways verify {run}</pre>"
-            f"<p>Equal systems have equal fingerprints. This one: <code>{_e(str(summary['fingerprint']))}</code>.</p>",
+            f"<p>Equal systems have equal fingerprints. This one: <code>{escape(summary['fingerprint'])}</code>.</p>",
         ),
     ]
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{_e(name)} · pathways</title>'
-        f"<style>{STYLE}</style></head>\n<body>{''.join(sections)}</body></html>\n"
-    )
+    return html_page(name, "".join(sections))
 
 
 def _figures(system: Any, summary: Mapping[str, Any]) -> dict[str, Figure]:
@@ -128,18 +125,6 @@ def _figures(system: Any, summary: Mapping[str, Any]) -> dict[str, Figure]:
     return figures
 
 
-def _e(text: object) -> str:
-    return html.escape(str(text))
-
-
-def _section(title: str, body: str, caption: str = "") -> str:
-    return f"<section><h2>{_e(title)}</h2>{f'<p class=caption>{caption}</p>' if caption else ''}{body}</section>"
-
-
-def _figure(title: str, pictures: Mapping[str, str], name: str, caption: str) -> str:
-    return _section(title, f"<figure>{pictures[name]}</figure>", caption) if name in pictures else ""
-
-
 def _facts(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     metric = summary["tasks"][0]["metric"] if summary["tasks"] else "accuracy"
     alone = summary["independent_parameters"]
@@ -155,12 +140,12 @@ def _facts(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         ),
         (seconds_text(summary["cpu_seconds"]), "of CPU for the champions' search"),
     ]
-    cards = "".join(f"<div><b>{_e(value)}</b><span>{_e(label)}</span></div>" for value, label in facts)
+    cards = "".join(f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for value, label in facts)
     strategy = ", ".join(dict.fromkeys(task["strategy"] for task in summary["tasks"])) or "–"
     line = (
         f"strategy {strategy} · seed {config.get('seed', 0)} · engine {summary['engine'] or 'local'} · {summary['run']}"
     )
-    return f"<div class=facts>{cards}</div><p class=run>{_e(line)}</p>"
+    return f"<div class=facts>{cards}</div><p class=run>{escape(line)}</p>"
 
 
 def _table(summary: Mapping[str, Any]) -> str:
@@ -173,25 +158,25 @@ def _table(summary: Mapping[str, Any]) -> str:
     body = ""
     for task in summary["tasks"]:
         measured = [task["test"], *(task["controls"].get(side) for side in sides)]
-        metric = f"<td>{_e(task['metric'])}</td>" if "metric" in header else ""
+        metric = f"<td>{escape(task['metric'])}</td>" if "metric" in header else ""
         known = [value for value in measured if value is not None]
         best = (max if task["higher_is_better"] else min)(known) if known else None
         parents = ", ".join(names.get(parent, parent) for parent in task["parents"])
         cells = [_cell(value, task["metric"], value is not None and value == best) for value in measured]
         body += (
-            f"<tr><th scope=row title='{_e(task['name'])}'>{_e(names[task['name']])}</th>"
+            f"<tr><th scope=row title='{escape(task['name'])}'>{escape(names[task['name']])}</th>"
             f"{metric}{''.join(cells)}"
             f"{_cell(task['validation'], task['metric'])}<td class=n>{task['new_parameters']:,}</td>"
-            f"<td class=n>{task['shared_parameters']:,}</td><td>{_e(parents or without_parents(task))}</td>"
+            f"<td class=n>{task['shared_parameters']:,}</td><td>{escape(parents or without_parents(task))}</td>"
             f"<td class=n>{task['candidates']}</td><td class=n>{seconds_text(task['cpu_seconds'])}</td></tr>"
         )
-    return _html_table(header, body, words=(header[0], "metric", "parents"))
+    return html_table(header, body, words=(header[0], "metric", "parents"))
 
 
 def _sides(summary: Mapping[str, Any]) -> str:
     metric = summary["tasks"][0]["metric"] if summary["tasks"] else "accuracy"
     body = "".join(
-        f"<tr><th scope=row>{_e(side)}</th><td class=n>{measure_text(data['ACC'], metric)}</td>"
+        f"<tr><th scope=row>{escape(side)}</th><td class=n>{measure_text(data['ACC'], metric)}</td>"
         f"<td class=n>{points_text(data['BWT'], metric)}</td><td class=n>{points_text(data['forgetting'], metric)}</td>"
         f"<td class=n>{'–' if data['parameters'] is None else format(data['parameters'], ',')}</td>"
         f"<td class=n>{data['candidates']}</td><td class=n>{seconds_text(data['seconds'])}</td>"
@@ -199,13 +184,8 @@ def _sides(summary: Mapping[str, Any]) -> str:
         for side, data in summary["sides"].items()
     )
     header = ["side", "ACC", "BWT", "forgetting", "parameters", "candidates", "training time", "CPU"]
-    return _html_table(header, body, words=("side",))
+    return html_table(header, body, words=("side",))
 
 
 def _cell(value: float | None, metric: str, best: bool = False) -> str:
     return f"<td class='n{' best' if best else ''}'>{measure_text(value, metric)}</td>"
-
-
-def _html_table(header: Sequence[str], body: str, words: Sequence[str]) -> str:
-    cells = "".join(f"<th{'' if name in words else ' class=n'}>{_e(name)}</th>" for name in header)
-    return f"<div class=scroll><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -61,6 +61,14 @@ def test_an_argument_of_another_type_is_named(source: str, argument: dict[str, A
         pathways.data.load(source, **argument)
 
 
+@pytest.mark.parametrize(("source", "size"), [
+    ("cmaterdb", "size"), ("fsdd", "bands"), ("fsdd", "frames"), ("clinc150", "features"), ("clinc150", "ngrams"),
+])
+def test_sizes_are_positive(source: str, size: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"`{size}` must be at least 1, found 0"):
+        pathways.data.load(source, data=tmp_path, **{size: 0})
+
+
 def test_one_task_twice_is_refused() -> None:
     with pytest.raises(DataError, match="'digits/0-1' more than once"):
         pathways.data.load("digits_tasks", groups=[[0, 1], [0, 1]])

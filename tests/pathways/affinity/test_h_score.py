@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pathways.affinity import h_score
 from pathways.affinity.h_score import ledoit_wolf
-from pathways.errors import DataError
+from pathways.errors import ConfigError, DataError
 from pathways.testing import TransferabilitySuite
 
 
@@ -103,3 +103,6 @@ def test_what_is_wrong_is_said() -> None:
         h_score(x, y[1:])
     with pytest.raises(DataError, match="must be finite"):
         h_score(x / 0.0, y)
+    for shrinkage in (1.0, -0.1, "ledoit"):
+        with pytest.raises(ConfigError, match=f"from 0 to below 1, or 'ledoit-wolf', found {shrinkage!r}"):
+            h_score(x, y, shrinkage=shrinkage)  # type: ignore[arg-type]

@@ -1,0 +1,209 @@
+"""Groups from a pair matrix of so many tasks that not all groups can be listed: a local search, and a bound."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathways.errors import ConfigError, DataError
+
+from .higher_order import group_scores, pair_values
+from .matrix import Affinity
+from .selection import Network, Selection
+from .subsets import ROUNDING
+
+Floats = NDArray[np.float64]
+Bits = NDArray[np.bool_]
+
+STARTS = 24
+"""From how many random partitions the search starts; fewer for hundreds of tasks."""
+_SWAPS = 64
+"""The most tasks for which two at a time are exchanged: they take T times as long."""
+
+
+def by_search(
+    pairs: Affinity, budget: Fraction, rule: str = "tag", single: float | str | None = None, seed: int = 0
+) -> Selection:
+    """At most `budget` groups with a good value by TAG's rule, and a bound on the best.
+
+    From random partitions of the tasks, the step that gains most is taken until none gains: a task joins or leaves a
+    group, or two tasks change places (`disjoint`: they move from group to group). The best end is returned; the bound
+    is that of `size_bound`.
+
+    Args:
+        pairs: (T, T) of kind co-training.
+        budget: how many groups.
+        rule: `tag` or `disjoint`.
+        single: the score of a task alone; see `scored`.
+        seed: of the partitions.
+
+    Raises:
+        ConfigError: a budget below one group.
+        DataError: a task's pairs were not measured, so that no group found serves it.
+    """
+    matrix, alone = pair_values(pairs, single)
+    tasks, count = pairs.tasks, len(pairs.tasks)
+    number = min(math.floor(budget), count)
+    if number < 1:
+        raise ConfigError(f"`budget` must be at least 1, one group, found {float(budget):g}: raise it.")
+    sign = 1.0 if pairs.higher_is_better else -1.0
+    search = _Search(sign * matrix, sign * alone, rule == "disjoint")
+    rng = np.random.default_rng(seed)
+    starts = max(2, min(STARTS, 3_000_000 // (number * count**2)))
+    groups = max((search.climbed(_partition(rng, number, count)) for _ in range(starts)), key=search.value)
+    scores = sign * group_scores(matrix, alone, groups)
+    scores = np.where(np.isnan(scores), -np.inf, scores)
+    order = np.lexsort((np.arange(len(groups)), groups.sum(axis=1)))
+    groups, scores = groups[order], scores[order]
+    serving = scores.argmax(axis=0)
+    best = scores[serving, np.arange(count)]
+    if not np.isfinite(best).all():
+        task = tasks[int(np.flatnonzero(~np.isfinite(best))[0])]
+        raise DataError(f"every task must have measured pairs, no group was found in which {task!r} has: measure them.")
+    used = sorted(set(serving.tolist()))
+    merit = float(best.sum())
+    limit = max(merit, size_bound(sign * matrix, sign * alone, number, rule == "disjoint"))
+    optimal = limit - merit <= 1e-9 * count
+    value = sign * merit / count
+    return Selection(
+        networks=tuple(Network(tuple(t for t, there in zip(tasks, groups[g], strict=True) if there)) for g in used),
+        serves={task: used.index(int(g)) for task, g in zip(tasks, serving, strict=True)},
+        value=value, cost=float(len(used)), budget=float(budget), rule=rule,
+        higher_is_better=pairs.higher_is_better, optimal=optimal, bound=value if optimal else sign * limit / count,
+        solver="greedy", by_task={t: sign * float(b) for t, b in zip(tasks, best, strict=True)},
+    )  # fmt: skip
+
+
+def size_bound(merits: Floats, alone: Floats, number: int, disjoint: bool) -> float:
+    """A sum of scores that no groups can exceed.
+
+    A task in a group that serves s tasks has at least s - 1 partners, so its score is at most the mean of its s - 1
+    best pairs, `u(j, s)`. Which tasks take which size is a linear programme:
+
+        max   sum over j, s of u(j, s) w(j, s)
+        s.t.  sum over s of w(j, s) = 1,   sum over j of w(j, s) = s m(s),   sum over s of m(s) <= number,   m whole
+
+    Args:
+        merits: (T, T) pairs, more is better; NaN where not measured.
+        alone: (T,) the score of each task alone.
+        number: how many groups.
+        disjoint: whether a task alone is alone in its network, rather than beside others that it does not serve.
+    """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import block_array, coo_array, eye_array, kron
+
+    count = len(merits)
+    others = np.where(np.isnan(merits) | np.eye(count, dtype=bool), -np.inf, merits)
+    top = -np.sort(-others, axis=1)[:, : count - 1]
+    with np.errstate(invalid="ignore"):
+        means = np.cumsum(top, axis=1) / np.arange(1, count)
+    lone = np.where(np.isnan(alone), -np.inf, alone)[:, None]
+    most = np.concatenate([lone if disjoint or count == 1 else np.maximum(lone, means[:, :1]), means], axis=1)
+    low = float(most[np.isfinite(most)].min()) - 1.0
+    finite = np.where(np.isfinite(most), most, low)
+    sizes = np.arange(1, count + 1)
+    each = kron(eye_array(count), np.ones((1, count)))
+    filled = kron(np.ones((1, count)), eye_array(count))
+    held = block_array([
+        [each, coo_array((count, count))], [filled, -coo_array(np.diag(sizes.astype(float)))],
+        [coo_array((1, count * count)), coo_array(np.ones((1, count)))],
+    ])  # fmt: skip
+    below = np.r_[np.ones(count), np.zeros(count), 0.0]
+    above = np.r_[np.ones(count), np.zeros(count), number]
+    upper = np.r_[np.where(np.isfinite(most), 1.0, 0.0).ravel(), np.full(count, number)]
+    found = milp(
+        np.r_[-finite.ravel(), np.zeros(count)], integrality=np.r_[np.zeros(count * count), np.ones(count)],
+        bounds=Bounds(0, upper), constraints=LinearConstraint(held.tocsr(), below, above),
+        options={"mip_rel_gap": 0.0, "time_limit": 20.0},
+    )  # fmt: skip
+    each_best = float(most.max(axis=1).sum())
+    dual = found.mip_dual_bound
+    return each_best if dual is None or not np.isfinite(dual) else min(each_best, -float(dual))
+
+
+def _partition(rng: np.random.Generator, number: int, count: int) -> Bits:
+    """Tasks dealt to groups at random, evenly."""
+    groups = np.zeros((number, count), dtype=np.bool_)
+    groups[np.arange(count) % number, rng.permutation(count)] = True
+    return groups
+
+
+class _Search:
+    """Steps from groups to better ones; more is better in all numbers here.
+
+    What was not measured, and a task that nothing serves, count as far below all that was: a search leaves them as
+    soon as it can.
+    """
+
+    def __init__(self, merits: Floats, alone: Floats, disjoint: bool) -> None:
+        count = len(merits)
+        pairs = merits[~np.eye(count, dtype=bool)]
+        known = pairs[np.isfinite(pairs)]
+        low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+        below = 4.0 * count * (high - low + 1e-12 * max(abs(high), abs(low)) + 1e-300)
+        self.pairs = np.where(np.isnan(merits), low - 4 * count * below, merits)
+        np.fill_diagonal(self.pairs, 0.0)
+        self.alone = np.clip(np.where(np.isnan(alone), -np.inf, alone), low - below, None)
+        self.nothing = low - 8 * count * below
+        self.disjoint, self.swaps = disjoint, count <= _SWAPS
+
+    def scores(self, members: Bits) -> Floats:
+        """(G, T): the score of each task in each group."""
+        sums = members.astype(np.float64) @ self.pairs.T
+        sizes = members.sum(axis=1, keepdims=True)
+        scores = np.where(sizes > 1, sums / np.maximum(sizes - 1, 1), self.alone)
+        return np.where(members, scores, self.nothing)
+
+    def value(self, groups: Bits) -> float:
+        """The sum over tasks of the best score."""
+        return float(self.scores(groups).max(axis=0).sum())
+
+    def climbed(self, groups: Bits) -> Bits:
+        """The groups after as many steps as gain."""
+        return self._moved(groups) if self.disjoint else self._toggled(groups)
+
+    def _toggled(self, groups: Bits) -> Bits:
+        groups = groups.copy()
+        count, waiting = groups.shape[1], list(range(len(groups)))
+        each = np.eye(count, dtype=bool)
+        while waiting:
+            group = waiting.pop(0)
+            scores = self.scores(groups)
+            rest = np.delete(scores, group, axis=0).max(axis=0, initial=self.nothing)
+            members = groups[group]
+            steps = members ^ each
+            if self.swaps:
+                inside, outside = np.flatnonzero(members), np.flatnonzero(~members)
+                leave, join = each[np.repeat(inside, len(outside))], each[np.tile(outside, len(inside))]
+                steps = np.concatenate([steps, members ^ leave ^ join])
+            values = np.maximum(self.scores(steps), rest).sum(axis=1)
+            best, now = int(values.argmax()), float(np.maximum(scores[group], rest).sum())
+            if values[best] > now + 10 * ROUNDING * count * abs(now):
+                groups[group] = steps[best]
+                waiting = [group, *(g for g in range(len(groups)) if g != group)]
+        return groups
+
+    def _moved(self, groups: Bits) -> Bits:
+        groups = groups.copy()
+        count = groups.shape[1]
+        each = np.eye(count, dtype=bool)
+        while True:
+            values = self._own(groups)
+            toggled = np.stack([self._own(row ^ each) for row in groups]) - values[:, None]
+            leave = toggled[groups.argmax(axis=0), np.arange(count)]
+            join = np.where(groups, -np.inf, toggled)
+            task = int((leave + join.max(axis=0)).argmax())
+            gain = float(leave[task] + join[:, task].max())
+            if gain <= 10 * ROUNDING * count * abs(float(values.sum())):
+                return groups
+            groups[:, task] = np.arange(len(groups)) == int(join[:, task].argmax())
+
+    def _own(self, rows: Bits) -> Floats:
+        """The sum over a group's own members of their scores, for each group."""
+        return np.where(rows, self.scores(rows), 0.0).sum(axis=1)
+
+
+__all__ = ["STARTS", "by_search", "size_bound"]
