@@ -11,7 +11,7 @@ import numpy as np
 
 from pathways.candidate import Candidate, Result, Training
 from pathways.champions import Champions
-from pathways.modules import Frozen, Init, Warm
+from pathways.modules import Frozen, FrozenDict, Init, Warm
 from pathways.path import Path
 from pathways.racing import Race
 from pathways.recording import Record
@@ -37,7 +37,7 @@ _MEASURING = {"steps": 0, "head_init": "random", "head_refit": "none"}  # the fe
 
 
 class MuNetSearch:
-    """One muNet search; see `MuNet`. `seeds`, `population` and `offspring` may be looked at while it runs."""
+    """One muNet search; see `MuNet`. `seeds`, `population`, `offspring`, `lineages` may be looked at while it runs."""
 
     def __init__(self, settings: MuNet, view: View) -> None:
         self.settings, self.view = settings, view
@@ -59,7 +59,7 @@ class MuNetSearch:
         names = (view.run, "+".join(self.names), settings.name)
         self._study = HyperparameterStudy(settings.space, settings.hyperparameters, *names) if drawn else None
         self._trials: list[int] = []
-        self._lineages = self._lineages_of(settings.parents) if settings.parents else None
+        self.lineages = self._lineages_of(settings.parents) if settings.parents else None
         self._reference = 0.0  # what the best probe has scored: gains are from there
         watched = settings.guard is not None and not (self.seeds[0].untrained and len(self.names) == 1)
         self._watch = Watch(settings.guard, view.tasks) if watched else None
@@ -74,7 +74,7 @@ class MuNetSearch:
             for parent, rng, chance in self._parents():
                 drawn = self._draw()
                 child = make_child(parent, self.settings, self.seeds, self.view.families, rng, drawn)
-                self._asked.append((self._candidate(child, **chance), child))
+                self._asked.append((self._candidate(child, said=chance), child))
         return [candidate for candidate, _ in self._asked]
 
     def tell(self, results: Sequence[tuple[Candidate, Result]]) -> None:
@@ -84,8 +84,8 @@ class MuNetSearch:
             if child is None:
                 cast(Watch, self._watch).tell(candidate, result)
                 continue
-            if self._lineages is not None and candidate.record is not None:
-                self._lineages.measured(child.parent.key, transferability(result))
+            if self.lineages is not None and candidate.record is not None:
+                self.lineages.measured(child.parent.key, transferability(result))
             if not result.ok or child.mutations == _MEASURE:
                 continue
             paths = candidate.trained_paths(result)
@@ -93,7 +93,7 @@ class MuNetSearch:
             if self.generation == 0:
                 self._probed[child.trunk.hash] = candidate.hash
                 cast(Seeds, self.seeds).score(child.trunk.hash, score)
-            if self._lineages is not None:
+            if self.lineages is not None:
                 self._gained(child, score)
             if self.generation > 0 and child.parent.score is not None and score <= child.parent.score:
                 continue
@@ -107,7 +107,7 @@ class MuNetSearch:
         if self.population:
             member = max(self.population, key=_rank)
             candidate, result = self._tried[member.key]
-            learned = {} if self._lineages is None else self._lineages.remembered()
+            learned = {} if self.lineages is None else self.lineages.remembered()
             extra = {**inherited(member, self.settings), **learned}
             winner = Winner(candidate.trained_paths(result), candidate, result, member.parents, extra)
         return winner if self._watch is None else self._watch.decide(winner, self.names)
@@ -221,7 +221,7 @@ class MuNetSearch:
 
     def _gained(self, child: Child, score: float) -> None:
         """Tell the lineages what a probe or a child has scored."""
-        lineages, key = cast(Lineages, self._lineages), child.parent.parents[0]
+        lineages, key = cast(Lineages, self.lineages), child.parent.parents[0]
         if self.generation > 0:
             lineages.gained(key, score - self._reference)
         elif isinstance(lineages.rule, Prior) and lineages.rule.estimator == PROBE:
@@ -231,11 +231,11 @@ class MuNetSearch:
         """A round's parents, each with what its child is drawn with and, where a rule draws it, its chance."""
         names = (self.view.run, "+".join(self.names), "munet", self.generation)
         rng = numpy_generator(*names)
-        if self._lineages is None:
+        if self.lineages is None:
             for _ in range(self.settings.children):
                 yield self._parent(rng), rng, {}
             return
-        for key, chance in self._lineages.draw(self.settings.children, rng):
+        for key, chance in self.lineages.draw(self.settings.children, rng):
             own = [member for member in self.population if member.parents[0] == key]
             parent = max(own, key=_rank) if own else cast(Seeds, self.seeds).of(key)
             yield parent, numpy_generator(*names, key), {"chance": chance}
@@ -259,7 +259,7 @@ class MuNetSearch:
 
     def _candidate(
         self, child: Child, training: Training | None = None, record: Record | None = None,
-        tasks: Sequence[TaskInfo] = (), **labels: float,
+        tasks: Sequence[TaskInfo] = (), said: Mapping[str, float] = FrozenDict(),
     ) -> Candidate:
         parent, member = child.parent, child.member
         warm = parent.heads if parent.heads and self._outline(parent.trunk) == self._outline(child.trunk) else {}
@@ -270,15 +270,15 @@ class MuNetSearch:
             paths[task.name] = with_head(
                 child.trunk, task.target, name, start=start, inputs=task.inputs, families=self.view.families
             )
-        said = {
+        labels = {
             "strategy": self.settings.name, "number": self._number, "generation": self.generation,
             "parent": parent.key, "parents": list(member.parents), "mutations": list(child.mutations),
-            "rates": dict(member.rates), **labels,
+            "rates": dict(member.rates), **said,
         }
         self._number += 1
         return Candidate(
             paths, training or member.training, {task.name: task.fingerprint for task in tasks},
-            self.view.run, self.generation, sampler=self.settings.sampler, labels=said,
+            self.view.run, self.generation, sampler=self.settings.sampler, labels=labels,
             race=self._race(parent, paths), record=record,
         )
 

@@ -48,7 +48,7 @@ class Prior:
     options: Mapping[str, Any] | None = None
     correlation: float = 0.7
     weight: float = 4.0
-    noise: float = 0.5
+    noise: float = 0.8
 
     def __post_init__(self) -> None:
         if self.estimator not in (PROBE, *TRANSFERABILITY):
@@ -119,12 +119,12 @@ class Lineages:
 
     def __init__(self, rule: Rule, keys: Sequence[str], earlier: Iterable[Pairs] = ()) -> None:
         self.rule, self.keys, self.earlier = rule, tuple(keys), list(earlier)
-        self._measured: dict[str, float] = {}
+        self.transferability: dict[str, float] = {}
         self._gains: dict[str, list[float]] = {}
 
     def measured(self, key: str, value: float) -> None:
         """Take a parent's transferability."""
-        self._measured[key] = value
+        self.transferability[key] = value
 
     def gained(self, key: str, gain: float) -> None:
         """Take what a trained child gained."""
@@ -143,16 +143,20 @@ class Lineages:
         return posterior(found, self._standardised(), seen, rule.noise)
 
     def draw(self, count: int, rng: np.random.Generator) -> list[tuple[str, float]]:
-        """A round's parents, all different, each with the chance that it had to be drawn first."""
-        parents = len(self.keys)
-        if self.rule == EXHAUSTIVE:
-            return [(key, 1.0) for key in self.keys]
+        """A round's parents, as `choose` gives them, each with the chance that it had to be drawn first."""
+        chosen = self.choose(count, rng)
         if not isinstance(self.rule, Prior):
-            return [(self.keys[place], 1 / parents) for place in rng.permutation(parents)[:count].tolist()]
-        belief = self.belief(self.rule)
-        chosen = drawn(belief, count, rng)
-        share = chances(belief, rng)
-        return [(self.keys[place], float(share[place])) for place in chosen]
+            return [(key, 1.0 if self.rule == EXHAUSTIVE else 1 / len(self.keys)) for key in chosen]
+        share = dict(zip(self.keys, chances(self.belief(self.rule), rng).tolist(), strict=True))
+        return [(key, share[key]) for key in chosen]
+
+    def choose(self, count: int, rng: np.random.Generator) -> list[str]:
+        """A round's parents, all different: `count` of them, or, where every one is asked, all."""
+        if self.rule == EXHAUSTIVE:
+            return list(self.keys)
+        if isinstance(self.rule, Prior):
+            return [self.keys[place] for place in drawn(self.belief(self.rule), count, rng)]
+        return [self.keys[place] for place in rng.permutation(len(self.keys))[:count].tolist()]
 
     def remembered(self) -> dict[str, Any]:
         """What a champion leaves of this to later searches, as plain data; nothing where nothing was measured."""
@@ -161,7 +165,7 @@ class Lineages:
         return {"gains": {"estimator": self.rule.estimator, "pairs": [list(pair) for pair in self.pairs]}}
 
     def _standardised(self) -> Any:
-        return standardised([self._measured.get(key, float("nan")) for key in self.keys])
+        return standardised([self.transferability.get(key, float("nan")) for key in self.keys])
 
 
 def earlier_gains(rule: Rule, extras: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Pairs]:

@@ -89,7 +89,7 @@ def calibrate(tasks: Sequence[Pairs], correlation: float = 0.7, weight: float = 
 
 
 def posterior(
-    calibration: Calibration, transferability: Array, seen: Sequence[tuple[int, float]], noise: float = 0.5
+    calibration: Calibration, transferability: Array, seen: Sequence[tuple[int, float]], noise: float = 0.8
 ) -> Belief:
     """What is believed of each parent after some of its children.
 

@@ -3,11 +3,14 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
 from helpers_munet import OFTEN, VIEW, after, only, quality, told
+from helpers_tiny import TRAINING, interrupt_after, task_of, tiny_root
 
+from pathways import System
 from pathways.affinity.table import TRANSFERABILITY
 from pathways.candidate import Candidate, Result
 from pathways.errors import ConfigError
@@ -186,7 +189,7 @@ def test_gains_of_the_first_rounds_move_the_later_ones() -> None:
         mine = candidate.labels["parents"][0] == best
         return 0.5 if candidate.order == 0 else 0.6 + 0.3 * mine + 0.001 * candidate.order
 
-    settings = replace(SETTINGS, parents="prior", children=2, generations=12)
+    settings = replace(SETTINGS, parents=Prior(noise=0.2), children=2, generations=12)  # gains say much of their parent
     rounds = drive(settings, FIVE, quality(answer)).asked[1:]
     asked = [best in [c.labels["parents"][0] for c in each] for each in rounds]
     assert any(asked)
@@ -221,15 +224,15 @@ def test_champions_remember_gains_and_later_searches_learn_from_them(recorded: s
     search = settings.begin(view)
     values = {key: float(i) for i, key in enumerate(["root", *view.champions])}
     told(search, reading(values))
-    assert search._lineages is not None
-    assert len(search._lineages.earlier) == 4
-    belief = search._lineages.belief(Prior(recorded))
-    keys = search._lineages.keys
+    assert search.lineages is not None
+    assert len(search.lineages.earlier) == 4
+    belief = search.lineages.belief(Prior(recorded))
+    keys = search.lineages.keys
     highest = keys.index(max(keys, key=lambda key: values[key]))
     assert belief.mean[highest] == belief.mean.min(), "the parent of highest transferability is believed in least"
     other = MuNet(parents="prior").begin(view)
-    assert other._lineages is not None
-    assert other._lineages.earlier == [], "gains that were measured otherwise are left out"
+    assert other.lineages is not None
+    assert other.lineages.earlier == [], "gains that were measured otherwise are left out"
 
 
 def test_tasks_learned_jointly_remember_their_gains_once() -> None:
@@ -260,6 +263,33 @@ def test_draws_depend_on_names_alone() -> None:
 
     assert drawn(0) == drawn(0)
     assert len({tuple(drawn(seed)) for seed in range(20)}) > 1
+
+
+def test_trainers_measure_it_and_resumed_runs_draw_the_same_parents(tmp_path: FilePath) -> None:
+    settings = replace(
+        SETTINGS, parents=Prior("h_score", {"shrinkage": 0.1}), children=2, generations=1, rates={"clone": 1.0},
+        probes=1, probe_training={"steps": 0}, scratch_generations=0,
+    )  # fmt: skip
+
+    def learned(directory: FilePath, stops: tuple[int, ...]) -> tuple[str, list[Any]]:
+        System.create(directory, root=tiny_root(), training=TRAINING).close()
+        for stop in (*stops, None):
+            with System.open(directory) as system:
+                try:
+                    for name in ("a", "b", "c", "d"):
+                        if name not in system.records:
+                            progress = interrupt_after(stop) if stop else None
+                            system.learn(task_of(name), settings, progress=progress)
+                except KeyboardInterrupt:
+                    continue
+        with System.open(directory) as system:
+            return system.fingerprint, [record.champion.extra["gains"] for record in system.records.values()]
+
+    fingerprint, gains = learned(tmp_path / "whole", ())
+    assert [len(each["pairs"]) for each in gains] == [0, 1, 2, 2]
+    z = [pair[0] for pair in gains[-1]["pairs"]]
+    assert all(abs(value) > 0 for value in z), "the trainer has measured the champions"
+    assert (fingerprint, gains) == learned(tmp_path / "cut", (2, 4, 3))
 
 
 # -- settings -----------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def test_after_many_gains_it_follows_them() -> None:
 
 def test_a_gain_moves_its_parent_only() -> None:
     before = posterior(Calibration(0.5, 1.0), Z, [])
-    after = posterior(Calibration(0.5, 1.0), Z, [(0, 0.0), (3, 3.0)])
+    after = posterior(Calibration(0.5, 1.0), Z, [(0, 0.0), (3, 3.0)], noise=0.5)
     assert after.mean[3] - after.mean[0] > before.mean[3] - before.mean[0] + 2
     assert after.mean[1] - after.mean[2] == pytest.approx(before.mean[1] - before.mean[2])
     assert after.covariance[3, 3] < before.covariance[3, 3]

@@ -334,3 +334,14 @@ def test_a_plan_counts_what_a_tuned_control_tries(tmp_path):
     text = RACED.replace("RACING", "paired").replace("HYPERPARAMETERS", "optuna")
     sides = plan(small(tmp_path, text), [[task] for task in digits_tasks(((0, 1), (2, 3)))])["sides"]
     assert [side["candidates"] for side in sides.values()] == [6, 12]
+
+
+def test_parents_and_guard_survive_a_round_trip() -> None:
+    munet = {"parents": {"prior": {"estimator": "logme", "weight": 8}}, "guard": {"repeats": 2}}
+    data = {"name": "n", "tasks": ["digits"], "strategy": {"munet": munet}}
+    config = config_from(data, "file")
+    assert (config.strategy.strategy.parents.weight, config.strategy.strategy.guard.repeats) == (8, 2)
+    again = config_from(resolved(config), "file")
+    assert again == config
+    with pytest.raises(ConfigError, match=r"file: `strategy.munet`: `parents` must be 'uniform', .*found 'unifrom'"):
+        config_from({**data, "strategy": {"munet": {"parents": "unifrom"}}}, "file")
