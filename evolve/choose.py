@@ -9,11 +9,13 @@ import numpy as np
 from pathways.affinity.choice import choose
 from pathways.affinity.findings import Curve
 from pathways.affinity.higher_order import LONE, scored
-from pathways.affinity.matrix import Affinity
+from pathways.affinity.matrix import Affinity, Array
 from pathways.affinity.performance import PerformanceTable
 from pathways.affinity.selection import Selection
-from pathways.affinity.ways import value_curve
+from pathways.affinity.ways import random_selections, value_curve
 from pathways.seeds import numpy_generator
+
+_DRAWS = 100
 
 
 def grouped(affinity: Affinity, rule: str, budget: int) -> Selection:
@@ -51,15 +53,29 @@ def value_against_budget(affinity: Affinity, others: Sequence[Affinity], rule: s
         rule: `tag` or `disjoint`.
         seed: of the random groups.
     """
-    budgets = range(1, len(affinity.tasks) + 1)
-    table = scored(affinity, _single(affinity))
+    budgets, table = range(1, len(affinity.tasks) + 1), scored(affinity, _single(affinity))
     found = value_curve(table, list(budgets), numpy_generator("curve", seed), rule, unit=affinity.unit)
-    ways = {way: np.where(np.abs(values) < -LONE / 2 / len(table.tasks), values, np.nan)
-            for way, values in found.predicted.items() if way != "hoa"}  # fmt: skip
+    ways = {way: _known(values, table) for way, values in found.predicted.items() if way not in ("hoa", "random")}
     pairs = next((other for other in others if other.estimator == "pairs" and other is not affinity), None)
     if pairs is not None:
         ways["hoa"] = np.array([_value_of(table, grouped(pairs, rule, k).groups) for k in budgets])
+    drawn = [_drawn(table, rule, k, seed) for k in budgets]
+    for name, of in (("random low", np.min), ("random", np.median), ("random high", np.max)):
+        ways[name] = np.array([of(values) if len(values) else np.nan for values in drawn])
     return Curve(found.budgets, ways, rule, found.higher_is_better, found.unit)
+
+
+def _drawn(table: PerformanceTable, rule: str, budget: int, seed: int) -> list[float]:
+    """Values of random groups, without those in which a task is alone that has no score so."""
+    rng = numpy_generator("curve", seed, budget)
+    ruled = "disjoint" if rule == "disjoint" else None
+    values = np.array([found.value for found in random_selections(table, budget, _DRAWS, rng, ruled)])
+    return [value for value in _known(values, table).tolist() if np.isfinite(value)]
+
+
+def _known(values: Array, table: PerformanceTable) -> Array:
+    """The values in which no task is alone without a score; NaN in place of the others."""
+    return np.where(np.abs(values) < -LONE / 2 / len(table.tasks), values, np.nan)
 
 
 def _value_of(table: PerformanceTable, groups: Sequence[Sequence[str]]) -> float:

@@ -54,7 +54,7 @@ def test_the_directory_holds_numbers_and_report(study):
     findings = affinity.read_findings(study / "findings.json")
     assert findings.name == "small"
     assert list(findings.tasks) == TASKS
-    found = affinity.read_csv(study / "affinity.csv")
+    found = affinity.read_csv(study / "tables" / "affinity.csv")
     assert np.array_equal(found.readings, findings.affinity.readings)
     for figure in (study / "figures").glob("*.svg"):
         ElementTree.parse(figure)

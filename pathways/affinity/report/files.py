@@ -21,13 +21,13 @@ from .verified import ALONE, CHOSEN, TOGETHER, difference
 
 
 def write_numbers(findings: Findings, tables: Mapping[str, Table], directory: Path) -> list[Path]:
-    """Write `affinity.json`, a CSV for each table, and each matrix as `affinity.csv`, `affinity-ESTIMATOR.csv`."""
+    """Write `affinity.json`, and in `tables/` a CSV for each table, and each matrix as `affinity[-ESTIMATOR].csv`."""
     written = []
     for i, affinity in enumerate(findings.affinities):
         title = f"affinity-{_file_name(affinity.estimator)}-{i + 1}" if i else "affinity"
-        written.append(write_csv(affinity, directory / f"{title}.csv"))
+        written.append(write_csv(affinity, directory / "tables" / f"{title}.csv"))
     for table in tables.values():
-        path = directory / f"{table.name}.csv"
+        path = directory / "tables" / f"{table.name}.csv"
         write_atomically(path, table_csv(table).encode(), durable=False)
         written.append(path)
     path = directory / "affinity.json"

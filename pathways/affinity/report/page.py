@@ -54,7 +54,7 @@ ul { padding-left: 1.2rem } li { margin: .15rem 0 }
 
 
 def write_report(findings: Findings, directory: str | Path, png: bool = False) -> Path:
-    """Write `report.html`, `figures/*.svg`, a CSV for each table and `affinity.json`.
+    """Write `report.html`, `figures/*.svg`, `tables/*.csv` and `affinity.json`.
 
     Equal findings give equal bytes. Nothing is measured here.
 
@@ -80,7 +80,7 @@ def write_report(findings: Findings, directory: str | Path, png: bool = False) -
             write_atomically(out / "figures" / f"{name}.png", render(figure, "png", name), durable=False)
     files = write_numbers(findings, made, out)
     page = out / "report.html"
-    write_atomically(page, report_page(findings, made, pictures, [file.name for file in files]).encode(), durable=False)
+    write_atomically(page, report_page(findings, made, pictures, [str(file.relative_to(out)) for file in files]).encode(), durable=False)
     return page
 
 

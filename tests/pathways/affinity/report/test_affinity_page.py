@@ -117,7 +117,7 @@ def test_every_number_comes_back_from_csv_and_json(report: Path) -> None:
     made = tables(some)
     assert data["tables"].keys() == made.keys()
     for name, table in made.items():
-        with (folder / f"{name}.csv").open(newline="") as file:
+        with (folder / "tables" / f"{name}.csv").open(newline="") as file:
             header, *rows = csv.reader(file)
         assert tuple(header) == table.columns
         assert len(set(header)) == len(header)
@@ -130,9 +130,9 @@ def test_every_number_comes_back_from_csv_and_json(report: Path) -> None:
                     assert float(text) == float(other) == float(cell)
                 elif known:
                     assert text == other == cell
-    again = read_csv(folder / "affinity.csv")
+    again = read_csv(folder / "tables" / "affinity.csv")
     assert np.array_equal(again.readings, some.affinity.readings, equal_nan=True)
-    assert (folder / "affinity-cosine-2.csv").exists()
+    assert (folder / "tables" / "affinity-cosine-2.csv").exists()
 
 
 def test_the_json_has_the_fields_that_others_read(report: Path) -> None:
