@@ -11,6 +11,7 @@ import torch
 from pathways.candidate import Training
 from pathways.cores import usable_cores
 from pathways.create import install_root
+from pathways.evolve.parents import EXHAUSTIVE, PROBE, Prior
 from pathways.evolve.paths import with_head
 from pathways.modules import BUILT_IN
 from pathways.path import Path
@@ -148,17 +149,24 @@ def _side(
         # An untrained root is probed while there is no champion, or always where the strategy says so.
         scratch = isinstance(config.root, Root) and (not learned or getattr(strategy, "scratch", False))
         probes, tried = _searches(strategy, learned, scratch)
-        changes = dict(getattr(strategy, "scratch_training" if scratch else "probe_training", {}))
-        done = [(probes, changes.get("steps", steps), changes.get("batch", batch)), (tried, steps, batch)]
-        result["candidates"] += probes + tried
+        from_scratch = dict(getattr(strategy, "scratch_training", {}))
+        changes = from_scratch if scratch else dict(getattr(strategy, "probe_training", {}))
+        guard = getattr(strategy, "guard", None)
+        alone = 0 if guard is None or (scratch and len(models) == 1) else guard.repeats * len(models)
+        measured = learned + 1 if isinstance(getattr(strategy, "parents", None), Prior) else 0
+        done = [
+            (probes, changes.get("steps", steps), changes.get("batch", batch)), (tried, steps, batch),
+            (alone, from_scratch.get("steps", steps), from_scratch.get("batch", batch)),
+        ]  # fmt: skip
+        result["candidates"] += max(probes, measured) + tried + alone
         result["steps"] += sum(count * length for count, length, _ in done)
-        samples = sum(count * length * size for count, length, size in done)
+        *together, own = (count * length * size for count, length, size in done)
         flops = [model["flops"] for model in models]
         if None in flops or result["seconds"] is None:
             result["seconds"] = None
         else:
-            a_step = sum(flops) / (len(flops) if proportional else 1)
-            result["seconds"] += 3 * samples * a_step / rate
+            one = sum(flops) / len(flops)
+            result["seconds"] += 3 * (sum(together) * (one if proportional else sum(flops)) + own * one) / rate
         learned += len(models)
     return result
 
@@ -169,7 +177,9 @@ def _searches(strategy: Any, index: int, scratch: bool = False) -> tuple[int, in
     With `scratch`, of a search that begins with an untrained root.
     """
     probes = getattr(strategy, "probes", 0)
-    probes = index + 1 if probes == "all" else min(int(probes), index + 1)
+    rule = getattr(strategy, "parents", None)
+    every = probes == "all" or (isinstance(rule, Prior) and rule.estimator == PROBE)
+    probes = index + 1 if every else min(int(probes), index + 1)
     rounds = getattr(strategy, "generations", 1)
     if scratch and getattr(strategy, "scratch_generations", None) is not None:
         rounds = strategy.scratch_generations
@@ -181,4 +191,6 @@ def _searches(strategy: Any, index: int, scratch: bool = False) -> tuple[int, in
         each = strategy.candidates if getattr(strategy, "tuned", False) else strategy.repeats
     else:
         each = getattr(strategy, "children", 1)
+    if rule is not None:  # one child of each parent
+        each = index + 1 if rule == EXHAUSTIVE else min(each, index + 1)
     return probes, rounds * each

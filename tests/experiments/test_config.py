@@ -345,3 +345,24 @@ def test_parents_and_guard_survive_a_round_trip() -> None:
     assert again == config
     with pytest.raises(ConfigError, match=r"file: `strategy.munet`: `parents` must be 'uniform', .*found 'unifrom'"):
         config_from({**data, "strategy": {"munet": {"parents": "unifrom"}}}, "file")
+
+
+@pytest.mark.parametrize(("rule", "probes", "candidates", "steps"), [
+    # probes, children, and from the second task on the guard's: of tasks 1, 2, 3 with an untrained root
+    ("uniform", 1, (1 + 1) + (1 + 2 + 2) + (1 + 2 + 2), (70 + 9) + (4 + 18 + 140) + (4 + 18 + 140)),
+    ("exhaustive", 1, (1 + 1) + (1 + 2 + 2) + (1 + 3 + 2), (70 + 9) + (4 + 18 + 140) + (4 + 27 + 140)),
+    ({"prior": {"estimator": "logme"}}, 1, (1 + 1) + (2 + 2 + 2) + (3 + 2 + 2), (70 + 9) + 2 * (4 + 18 + 140)),
+    ("prior", 1, (1 + 1) + (2 + 2 + 2) + (3 + 2 + 2), (70 + 9) + (8 + 18 + 140) + (12 + 18 + 140)),
+])
+def test_the_plan_counts_what_parents_and_guard_ask_for(rule: Any, probes: Any, candidates: int, steps: int) -> None:
+    tasks = digits_tasks()[:3]
+    munet = {
+        "parents": rule, "guard": {"repeats": 2}, "probes": probes, "generations": 1, "children": 2,
+        "probe_training": {"steps": 4}, "scratch_training": {"steps": 70},
+    }
+    config = config_from({
+        "name": "n", "tasks": ["digits"], "training": {"steps": 9}, "strategy": {"munet": munet},
+        "root": {"architecture": [{"family": "flatten"}, {"family": "linear", "config": {"dim": 4}}]},
+    }, "file")
+    side = plan(config, [[task] for task in tasks])["sides"]["munet"]
+    assert (side["candidates"], side["steps"]) == (candidates, steps)
