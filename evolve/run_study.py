@@ -54,11 +54,11 @@ def run_study(
         arms: tuple[Arm, ...] = ()
         costs = [cost for _, cost in measured]
         if study.verify:
-            groupings = _groupings(session, selection)
+            groupings = _groupings(session, selection, affinities[1:])
             predicted = {group: predictions(main, group) for groups, _ in groupings.values() for group in groups}
             trained, arms = put_to_the_test(session, groupings, predicted)
             seconds = sum(network.seconds for network in trained) * len(session.seeds)
-            costs.append(Cost("verification", seconds / session.joint_seconds, seconds))
+            costs.append(Cost("verification", session.in_joint_runs(seconds), seconds))
     shared, own = _sizes(session)
     metric = next(iter(session.tasks.values())).measured_by
     return Findings(
@@ -84,11 +84,15 @@ def measure(session: Session, estimator: Record | str) -> tuple[Affinity, Cost]:
         found = getattr(import_module(file), function)(session)
         new = [result for key, result in session.results.items() if key not in before]
         seconds, name = sum(result.cpu_seconds for result in new), estimator
-    return found, Cost(name, seconds / session.joint_seconds, seconds)
+    return found, Cost(name, session.in_joint_runs(seconds), seconds)
 
 
-def _groupings(session: Session, selection: Selection) -> dict[str, tuple[Groups, dict[str, int]]]:
-    """What is put to the test: the choice, all tasks in one network, each in its own, and random groups."""
+def _groupings(
+    session: Session, selection: Selection, others: Sequence[Affinity]
+) -> dict[str, tuple[Groups, dict[str, int]]]:
+    """What is put to the test: the choice, all tasks in one network, each in its own, what other matrices would have
+    chosen, and random groups.
+    """
     names = session.names
     alone = tuple((name,) for name in names)
     found: dict[str, tuple[Groups, dict[str, int]]] = {
@@ -96,6 +100,10 @@ def _groupings(session: Session, selection: Selection) -> dict[str, tuple[Groups
         "all-in-one": ((names,), serving((names,))),
         "separate": (alone, serving(alone)),
     }
+    for other in others:
+        if other.kind == "co-training":
+            by = grouped(other, session.study.rule, int(selection.budget))
+            found[f"by {other.estimator}"] = (by.groups, dict(by.serves))
     drawn = random_groupings(names, len(selection.networks), session.study.random, session.system.seed)
     return found | {f"random {i + 1}": (groups, serving(groups)) for i, groups in enumerate(drawn)}
 

@@ -136,11 +136,10 @@ class Session:
             )
         return [self.results[candidate.hash] for candidate in candidates]
 
-    @property
-    def joint_seconds(self) -> float:
-        """Processor seconds of one joint training of all tasks without measuring, the mean over seeds."""
+    def in_joint_runs(self, seconds: float) -> float:
+        """Processor seconds of all seeds, in units of one joint training of all tasks without measuring."""
         results = self.train([self.network(self.names, seed) for seed in self.seeds])
-        return sum(result.cpu_seconds - result.reading_seconds for result in results) / len(results)
+        return seconds / sum(result.cpu_seconds - result.reading_seconds for result in results)
 
 
 def require_several(tasks: Sequence[Task]) -> None:

@@ -39,7 +39,8 @@ class Arm:
     """One way to split the tasks into networks, with what came of it.
 
     Args:
-        name: `chosen`, `all-in-one`, `separate`, `random 1`, ...
+        name: `chosen`, `all-in-one`, `separate`, `by ESTIMATOR` (what a further matrix would have chosen), `random 1`,
+            ...
         networks: positions in `Findings.trained`.
         serves: by task, which of the networks serves it, as a position in `networks`.
         cost: of all its networks.
@@ -80,8 +81,8 @@ class Cost:
 
     Args:
         what: an estimator's name, `joint training`, `verification`.
-        joint_runs: in units of one joint training of all tasks.
-        seconds: of processor time.
+        joint_runs: in units of one joint training of all tasks, for each seed.
+        seconds: of processor time, of all seeds.
         peak_bytes: the most memory beyond the joint training's own, where it was measured.
     """
 

@@ -66,11 +66,13 @@ def test_a_study_says_all_that_a_report_draws(findings: Findings) -> None:
     assert findings.affinity.readings.shape == (2, 2, 4, 4)
     assert findings.affinities[1].steps == (0, 4, 8, 12, 16)
     assert findings.seeds == (3, 4)
-    assert [arm.name for arm in findings.arms] == ["chosen", "all-in-one", "separate", "random 1", "random 2"]
+    assert [arm.name for arm in findings.arms] == [
+        "chosen", "all-in-one", "separate", "by first_order", "by pairs", "random 1", "random 2"
+    ]  # fmt: skip
     for arm in findings.arms:
         assert arm.test.shape == (2, 4)
         assert np.isfinite(arm.test).all()
-    assert [arm.cost for arm in findings.arms] == [2.0, 1.0, 4.0, 2.0, 2.0]
+    assert [arm.cost for arm in findings.arms] == [2.0, 1.0, 4.0, 2.0, 2.0, 2.0, 2.0]
     assert set(findings.selection.serves) == set(NAMES)
     assert findings.stability.shape == (4, 4)
     assert {cost.what for cost in findings.costs} == {"lookahead", "first_order", "pairs", "verification"}

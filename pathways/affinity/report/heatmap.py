@@ -36,14 +36,18 @@ def heatmap(findings: Findings) -> Figure:
     columns += [source for source in affinity.sources if source not in columns]
     part = affinity.of(rows, columns)
     with styled():
-        return grid_figure(row_places(part), rows, columns, PLACE, value_texts(part.values))
+        return grid_figure(row_places(part), rows, columns, PLACE, value_texts(of_others(part)))
 
 
 def row_places(affinity: Affinity) -> Array:
     """(A, S): each value's place in its row, larger always more help; NaN where a task meets itself."""
+    return standardised((1.0 if affinity.higher_is_better else -1.0) * of_others(affinity))
+
+
+def of_others(affinity: Affinity) -> Array:
+    """(A, S): the values; NaN where a task meets itself, whose size says nothing of help."""
     itself = np.array([[row == column for column in affinity.sources] for row in affinity.affected])
-    sign = 1.0 if affinity.higher_is_better else -1.0
-    return standardised(np.where(itself, np.nan, sign * affinity.values))
+    return np.where(itself, np.nan, affinity.values)
 
 
 def exponent(values: Array) -> int:
@@ -76,4 +80,4 @@ def value_texts(values: Array) -> Sequence[Sequence[str]]:
     return [[f"{cell:.{digits}f}".replace("-", "−") for cell in row] for row in scaled]
 
 
-__all__ = ["LIMIT", "PLACE", "exponent", "heatmap", "row_places", "times", "value_texts"]
+__all__ = ["LIMIT", "PLACE", "exponent", "heatmap", "of_others", "row_places", "times", "value_texts"]

@@ -22,7 +22,7 @@ from .dendrogram import dendrogram
 from .files import write_numbers
 from .gains import gains
 from .grid import WRITTEN
-from .heatmap import heatmap, times
+from .heatmap import heatmap, of_others, times
 from .networks import networks
 from .predicted import agreement_note, predicted
 from .stability import stability
@@ -80,7 +80,8 @@ def write_report(findings: Findings, directory: str | Path, png: bool = False) -
             write_atomically(out / "figures" / f"{name}.png", render(figure, "png", name), durable=False)
     files = write_numbers(findings, made, out)
     page = out / "report.html"
-    write_atomically(page, report_page(findings, made, pictures, [str(file.relative_to(out)) for file in files]).encode(), durable=False)
+    names = [str(file.relative_to(out)) for file in files]
+    write_atomically(page, report_page(findings, made, pictures, names).encode(), durable=False)
     return page
 
 
@@ -142,7 +143,7 @@ def _heat_caption(findings: Findings) -> str:
     written = ""
     if max(len(affinity.affected), len(affinity.sources)) <= WRITTEN:
         written = f" Numbers are the values themselves, {escape(affinity.unit or 'without a unit')}"
-        written += f" {times(affinity.values)}".rstrip() + "."
+        written += f" {times(of_others(affinity))}".rstrip() + "."
     sign = "" if affinity.kind == "dependence" else (
         ": a raw affinity's sign has no meaning of its own, nor has a comparison between rows"
     )
