@@ -20,8 +20,8 @@ from .performance import PerformanceTable, exact
 from .selection import RULES, Network, Selection
 from .subsets import NEVER, WORK, Scale, by_subsets, least_costs, work
 
-TASKS = 15
-"""The most tasks whose subsets are gone through: 3^15 is 14 million."""
+TASKS = 14
+"""The most tasks whose subsets are gone through: 3^14 is 4.8 million."""
 SOLVERS = ("subsets", "branch and bound", "highs", "greedy")
 PROVEN = 1e-9
 """How near a bound must be, for values of size 1, to prove that a choice is best."""
@@ -156,7 +156,7 @@ def as_performance(table: Table, single: float | str | None = None) -> Performan
     """A performance table as it is; of a pair matrix, the table of all groups (`scored`).
 
     Raises:
-        ConfigError: `single` with a performance table, or more than 15 tasks, which have too many groups.
+        ConfigError: `single` with a performance table, or more than 14 tasks, which have too many groups.
     """
     if isinstance(table, PerformanceTable):
         if single is not None:

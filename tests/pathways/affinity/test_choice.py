@@ -350,7 +350,7 @@ def test_rules_and_kinds_that_do_not_fit():
             choose(table, 1, **given_)
     names = tuple(map(str, range(16)))
     many = Affinity(names, names, "co-training", "table", "", np.eye(16))
-    with pytest.raises(ConfigError, match="at most 15 tasks, found 16"):
+    with pytest.raises(ConfigError, match="at most 14 tasks, found 16"):
         as_performance(many)
 
 
