@@ -146,6 +146,14 @@ def test_costs_are_exact():
         choose(table, "much")
 
 
+def test_costs_without_a_coarse_unit_go_to_highs():
+    rows = [[1, nan], [nan, 1], [1.5, 1.5]]
+    table = PerformanceTable(("a", "b"), ("a", "b", "ab"), ("1.0000001", "1", "1.1"), rows)
+    for budget, value in (("2", 3), ("2.0000001", 2)):
+        found = choose(table, budget)
+        assert (found.solver, found.value, found.optimal) == ("highs", value, True)
+
+
 def test_networks_of_many_tasks_go_to_highs():
     rng = np.random.default_rng(0)
     tasks = tuple(f"t{i}" for i in range(18))
