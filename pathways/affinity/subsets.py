@@ -19,6 +19,8 @@ ROUNDING = 1e-14
 """Values that differ by less, relative to their size, are equal: sums of the same numbers in another order."""
 WORK = 2e8
 """The most steps worth taking here: some seconds. Others solve what is larger."""
+CELLS = 4e6
+"""The most entries of its table: 32 bytes each."""
 NEVER = np.int64(1) << 60
 """More than anything costs."""
 
@@ -46,9 +48,10 @@ class Scale:
         return cls(units, min(math.floor(budget / unit), tasks * max(units)), unit)
 
 
-def work(table: PerformanceTable, scale: Scale) -> float:
-    """About how many steps `by_subsets` takes: levels of the budget x distinct costs x 3^T / 2."""
-    return (scale.budget + 1) * len(set(scale.units)) * 3.0 ** len(table.tasks) / 2
+def fits(table: PerformanceTable, scale: Scale) -> bool:
+    """Whether `by_subsets` ends in seconds: levels of the budget x distinct costs x 3^T / 2 steps, and their memory."""
+    levels, count = scale.budget + 1, len(table.tasks)
+    return levels * len(set(scale.units)) * 3.0**count / 2 <= WORK and levels * 2.0**count <= CELLS
 
 
 def by_subsets(table: PerformanceTable, scale: Scale, disjoint: bool) -> tuple[int, ...] | None:
@@ -170,4 +173,4 @@ def least_costs(table: PerformanceTable, scale: Scale, disjoint: bool) -> Whole:
     return least
 
 
-__all__ = ["NEVER", "ROUNDING", "WORK", "Scale", "by_subsets", "least_costs", "work"]
+__all__ = ["NEVER", "ROUNDING", "Scale", "by_subsets", "fits", "least_costs"]

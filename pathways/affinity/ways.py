@@ -182,7 +182,7 @@ def value_curve(
     mean over draws); `all-in-one`; `separate`. NaN where a way has no choice within a budget.
 
     Args:
-        table: a performance table, or a pair matrix of at most 15 tasks.
+        table: a performance table, or a pair matrix of at most 14 tasks.
         budgets: (B,).
         rng: of the random choices.
         rule: that of the table when not given.

@@ -146,6 +146,14 @@ def test_costs_are_exact():
         choose(table, "much")
 
 
+def test_costs_without_a_coarse_unit_go_to_highs():
+    rows = [[1, nan], [nan, 1], [1.5, 1.5]]
+    table = PerformanceTable(("a", "b"), ("a", "b", "ab"), ("1.0000001", "1", "1.1"), rows)
+    for budget, value in (("2", 3), ("2.0000001", 2)):
+        found = choose(table, budget)
+        assert (found.solver, found.value, found.optimal) == ("highs", value, True)
+
+
 def test_networks_of_many_tasks_go_to_highs():
     rng = np.random.default_rng(0)
     tasks = tuple(f"t{i}" for i in range(18))
@@ -350,7 +358,7 @@ def test_rules_and_kinds_that_do_not_fit():
             choose(table, 1, **given_)
     names = tuple(map(str, range(16)))
     many = Affinity(names, names, "co-training", "table", "", np.eye(16))
-    with pytest.raises(ConfigError, match="at most 15 tasks, found 16"):
+    with pytest.raises(ConfigError, match="at most 14 tasks, found 16"):
         as_performance(many)
 
 
