@@ -57,18 +57,39 @@ def put_to_the_test(
     distinct = list(dict.fromkeys(groups))
     asked = {(group, seed): session.network(group, seed) for group in distinct for seed in session.seeds}
     found = dict(zip(asked, session.train(list(asked.values())), strict=True))
-    trained = []
-    for group in distinct:
-        pairs = [(asked[group, seed], found[group, seed]) for seed in session.seeds]
-        validation = np.array([[_validation(result, name) for name in group] for _, result in pairs])
-        test = np.array([[_test(session, candidate, result, name) for name in group] for candidate, result in pairs])
-        seconds = float(np.mean([result.cpu_seconds - result.reading_seconds for _, result in pairs]))
-        trained.append(Trained(group, 1.0, validation, test, seconds, dict(predicted.get(group, {}))))
+    trained = [
+        trained_network(
+            session, group, [(asked[group, seed], found[group, seed]) for seed in session.seeds],
+            predicted=predicted.get(group, {}),
+        )
+        for group in distinct
+    ]  # fmt: skip
     place = {group: i for i, group in enumerate(distinct)}
     return tuple(trained), tuple(
-        _arm(name, [place[tuple(n for n in names if n in group)] for group in chosen], serves, trained, names)
+        arm_of(name, [place[tuple(n for n in names if n in group)] for group in chosen], serves, trained, names)
         for name, (chosen, serves) in arms.items()
     )
+
+
+def trained_network(
+    session: Session, tasks: tuple[str, ...], pairs: Sequence[tuple[Candidate, Result] | None], *, cost: float = 1.0,
+    predicted: Mapping[str, float], source: str = "",
+) -> Trained:  # fmt: skip
+    """A network that was trained once a seed, measured on validation and test data; test data is for reporting only.
+
+    Args:
+        session: whose network it is.
+        tasks: those it was trained on.
+        pairs: the candidate and its result, for each seed; `None` where there was nothing to train from.
+        cost: in units of the budget.
+        predicted: by task, the score that the rule gives it.
+        source: the tasks whose trunks it started from.
+    """
+    validation = np.array([[_validation(pair[1], name) if pair else np.nan for name in tasks] for pair in pairs])
+    test = np.array([[_test(session, *pair, name) if pair else np.nan for name in tasks] for pair in pairs])
+    spent = [pair[1].cpu_seconds - pair[1].reading_seconds for pair in pairs if pair]
+    seconds = float(np.mean(spent)) if spent else float("nan")
+    return Trained(tasks, cost, validation, test, seconds, dict(predicted), source)
 
 
 def serving(groups: Groups) -> dict[str, int]:
@@ -76,9 +97,15 @@ def serving(groups: Groups) -> dict[str, int]:
     return {task: i for i, group in enumerate(groups) for task in group}
 
 
-def _arm(
+def arm_of(
     name: str, networks: Sequence[int], serves: Mapping[str, int], trained: Sequence[Trained], names: Sequence[str]
 ) -> Arm:
+    """A way to split: its networks as positions in `trained`, and by task which of them serves it.
+
+    >>> one = Trained(("a",), 1.0, np.array([[0.5]]), np.array([[0.4]]), 1.0)
+    >>> arm_of("separate", [0], {"a": 0}, [one], ["a"]).test
+    array([[0.4]])
+    """
     def column(split: str, task: str) -> NDArray[np.float64]:
         network = trained[networks[serves[task]]]
         values: NDArray[np.float64] = getattr(network, split)[:, network.tasks.index(task)]
@@ -101,4 +128,4 @@ def _test(session: Session, candidate: Candidate, result: Result, task: str) -> 
     return test_value(candidate.trained_paths(result)[task], session.tasks[task], session.system)
 
 
-__all__ = ["Groups", "put_to_the_test", "random_groupings", "serving"]
+__all__ = ["Groups", "arm_of", "put_to_the_test", "random_groupings", "serving", "trained_network"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 
+from pathways.affinity.check import checked_transfers
 from pathways.affinity.choice import choose
 from pathways.affinity.findings import Curve
 from pathways.affinity.higher_order import LONE, scored
@@ -13,6 +15,7 @@ from pathways.affinity.matrix import Affinity, Array
 from pathways.affinity.performance import PerformanceTable
 from pathways.affinity.selection import Selection
 from pathways.affinity.ways import random_selections, value_curve
+from pathways.errors import ConfigError
 from pathways.seeds import numpy_generator
 
 _DRAWS = 100
@@ -50,9 +53,12 @@ def value_against_budget(affinity: Affinity, others: Sequence[Affinity], rule: s
     Args:
         affinity: whose value it is.
         others: all that was measured.
-        rule: `tag` or `disjoint`.
-        seed: of the random groups.
+        rule: `tag`, `disjoint`, or `taskonomy`, where a budget is of sources and ways other than `exact`, `greedy` and
+            `random` are not known.
+        seed: of the random groups, or sources.
     """
+    if rule == "taskonomy":
+        return _sources_against_budget(affinity, seed)
     budgets, table = range(1, len(affinity.tasks) + 1), scored(affinity, _single(affinity))
     found = value_curve(table, list(budgets), numpy_generator("curve", seed), rule, unit=affinity.unit)
     ways = {way: _known(values, table) for way, values in found.predicted.items() if way not in ("hoa", "random")}
@@ -63,6 +69,32 @@ def value_against_budget(affinity: Affinity, others: Sequence[Affinity], rule: s
     for name, of in (("random low", np.min), ("random", np.median), ("random high", np.max)):
         ways[name] = np.array([of(values) if len(values) else np.nan for values in drawn])
     return Curve(found.budgets, ways, rule, found.higher_is_better, found.unit)
+
+
+def _sources_against_budget(affinity: Affinity, seed: int) -> Curve:
+    names = affinity.affected
+    budgets = range(1, len(names) + 1)
+    ways: dict[str, list[float]] = {way: [] for way in ("exact", "greedy", "random low", "random", "random high")}
+    for k in budgets:
+        for way, solver in (("exact", None), ("greedy", "greedy")):
+            try:
+                ways[way].append(choose(affinity, k, "taskonomy", solver=solver).value)
+            except ConfigError:  # so few sources serve not every task
+                ways[way].append(np.nan)
+        values = _of_random_sources(affinity, k, seed)
+        for way, of in (("random low", np.min), ("random", np.median), ("random high", np.max)):
+            ways[way].append(float(of(values)) if values else np.nan)
+    predicted = {way: np.array(values) for way, values in ways.items()}
+    return Curve(np.array(budgets, dtype=float), predicted, "taskonomy", affinity.higher_is_better, affinity.unit)
+
+
+def _of_random_sources(affinity: Affinity, k: int, seed: int) -> list[float]:
+    """The values of random sets of sources that serve every task."""
+    names, rng = affinity.affected, numpy_generator("curve", "sources", seed, k)
+    prices = {name: Fraction(1) for name in names}
+    drawn = [[names[i] for i in rng.choice(len(names), k, replace=False)] for _ in range(_DRAWS)]
+    answers = [checked_transfers(affinity, opened, prices, Fraction(k)) for opened in drawn]
+    return [sum(answer[1].values()) for answer in answers if not isinstance(answer, str)]
 
 
 def _drawn(table: PerformanceTable, rule: str, budget: int, seed: int) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,9 @@ from pathways.task import Task
 
 from .arms import Groups, put_to_the_test, random_groupings, serving
 from .choose import grouped, predictions, value_against_budget
-from .study import MEASURED, Session, Study
+from .measured.kept import kept_or_measured
+from .study import Estimator, Session, Study
+from .transfer_arms import put_sources_to_the_test
 
 
 def run_study(
@@ -46,18 +47,21 @@ def run_study(
     """
     session = Session(system, tasks, study, engine, progress)
     with system.leased(["affinity"]):
-        measured = [measure(session, estimator) for estimator in study.estimators]
+        measured = [measure(session, estimator) for estimator in study.measured]
         affinities = tuple(affinity for affinity, _ in measured)
         main, budget = affinities[0], min(study.budget, len(session.names))
         selection = grouped(main, study.rule, budget)
         trained: tuple[Trained, ...] = ()
         arms: tuple[Arm, ...] = ()
         costs = [cost for _, cost in measured]
-        if study.verify:
+        if study.verify and study.rule == "taskonomy":
+            trained, arms = put_sources_to_the_test(session, affinities, selection)
+        elif study.verify:
             groupings = _groupings(session, selection, affinities[1:])
             predicted = {group: predictions(main, group) for groups, _ in groupings.values() for group in groups}
             trained, arms = put_to_the_test(session, groupings, predicted)
-            seconds = sum(network.seconds for network in trained) * len(session.seeds)
+        if study.verify:
+            seconds = float(np.nansum([network.seconds for network in trained])) * len(session.seeds)
             costs.append(Cost("verification", session.in_joint_runs(seconds), seconds))
     shared, own = _sizes(session)
     metric = next(iter(session.tasks.values())).measured_by
@@ -70,21 +74,17 @@ def run_study(
     )
 
 
-def measure(session: Session, estimator: Record | str) -> tuple[Affinity, Cost]:
-    """What an estimator finds, and what that cost; without a record it is a name of `MEASURED`."""
+def measure(session: Session, estimator: Estimator) -> tuple[Affinity, Cost]:
+    """What an estimator finds, and what that cost."""
     if isinstance(estimator, Record):
         asked = [session.network(session.names, seed, estimator) for seed in session.seeds]
         results = session.train(asked)
         seconds = sum(result.cpu_seconds for result in results)
         found = recorded(list(zip(asked, results, strict=True)))
-        name = estimator.estimator
     else:
-        before = set(session.results)
-        file, function = MEASURED[estimator].split(":")
-        found = getattr(import_module(file), function)(session)
-        new = [result for key, result in session.results.items() if key not in before]
-        seconds, name = sum(result.cpu_seconds for result in new), estimator
-    return found, Cost(name, session.in_joint_runs(seconds), seconds)
+        kept = kept_or_measured(session, estimator)
+        found, seconds = kept.affinity, kept.seconds
+    return found, Cost(estimator.estimator, session.in_joint_runs(seconds), seconds)
 
 
 def _groupings(

@@ -11,26 +11,31 @@ since no score is reliable, is what Li et al. 2023 ("It's a Match", 2301.02873) 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pathways.affinity.choice import FITTING
+from pathways.affinity.tournament import JOIN, PIXELS, RANDOM, SELF
 from pathways.candidate import SAMPLERS, Candidate, Result, Training
 from pathways.engine import Engine
 from pathways.errors import ConfigError
+from pathways.modules import Masked
 from pathways.path import Path
 from pathways.progress import Progress
 from pathways.recording import Record
 from pathways.system import System
-from pathways.task import Task
+from pathways.task import Classes, Task
 from pathways.trainer.record import estimator as check_options
 
 from .joint import shared_network, train_networks
+from .measured.measured import Measured
+from .measured.table import MEASURED, OF_CLASSES, OF_ONE_INPUT
 from .paths import require_root
 from .settings import as_training, whole_number
 
-RULES = ("tag", "disjoint")
-MEASURED = {"pairs": "pathways.evolve.pairs:pairs"}
-"""Estimators that need trainings of their own: functions from a `Session` to an `Affinity`."""
+RULES = ("tag", "disjoint", "taskonomy")
+Estimator = Record | Measured
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,11 @@ class Study:
     """What a study measures, how it chooses, and how much it trains to verify.
 
     Args:
-        estimators: what is measured; the first decides. A `Record` rides on the joint training of all tasks, a name of
-            `MEASURED` needs trainings of its own.
-        rule: `tag` (networks may overlap) or `disjoint`.
-        budget: how many networks.
+        estimators: what is measured; the first decides. A `Record` rides on the joint training of all tasks, a
+            `Measured`, or its name alone, needs trainings of its own or reads trained networks.
+        rule: `tag` (networks may overlap) or `disjoint` where the first is of kind co-training, `taskonomy` where it is
+            of kind transfer; the first that fits when empty.
+        budget: how many networks, or for `taskonomy` source tasks.
         seeds: independent repeats of everything: weights, batches, noise.
         random: how many random groupings of as many networks the choice is compared with.
         verify: whether anything is trained to verify the choice.
@@ -50,15 +56,17 @@ class Study:
         sampler: how batches alternate over the tasks of a network, as in `Candidate`.
 
     Raises:
-        ConfigError: a setting out of range.
+        ConfigError: a setting out of range, or a rule that does not fit the first estimator's kind.
 
     Example:
         >>> Study(estimators=("pairs",), budget=2, seeds=1).rule
         'tag'
+        >>> Study(estimators=(Measured("transfer", {"orders": []}), "logme")).rule
+        'taskonomy'
     """
 
-    estimators: tuple[Record | str, ...] = ("pairs",)
-    rule: str = "tag"
+    estimators: tuple[Estimator | str, ...] = ("pairs",)
+    rule: str = ""
     budget: int = 2
     seeds: int = 3
     random: int = 5
@@ -68,25 +76,51 @@ class Study:
     sampler: str = "joint"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "estimators", tuple(self.estimators))
+        named = tuple(Measured(e) if isinstance(e, str) and e in MEASURED else e for e in self.estimators)
+        object.__setattr__(self, "estimators", named)
         object.__setattr__(self, "training", as_training(self.training))
         if not self.estimators:
             raise ConfigError("`estimators` must name at least one, found none.")
         for estimator in self.estimators:
             if isinstance(estimator, Record) and estimator.while_training:
                 check_options(estimator)
-                continue
-            if estimator not in MEASURED:
+            elif not isinstance(estimator, Measured):
                 raise ConfigError(
-                    f"`estimators` must be records of co-training estimators or names of {sorted(MEASURED)}, found "
-                    f"{estimator!r}."
+                    f"`estimators` must be records of co-training estimators, `Measured` or names of "
+                    f"{sorted(MEASURED)}, found {estimator!r}."
                 )
-        if self.rule not in RULES:
-            raise ConfigError(f"`rule` must be one of {RULES}, found {self.rule!r}.")
+        self._check_rule()
         if self.sampler not in SAMPLERS:
             raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
         for name, low in (("budget", 1), ("seeds", 1), ("random", 0), ("samples", 0)):
             whole_number(name, getattr(self, name), low)
+
+    @property
+    def measured(self) -> tuple[Estimator, ...]:
+        """The estimators, none of them by its name alone."""
+        return tuple(estimator for estimator in self.estimators if not isinstance(estimator, str))
+
+    def _check_rule(self) -> None:
+        first = self.measured[0]
+        kind = first.kind if isinstance(first, Measured) else "co-training"
+        if not FITTING[kind]:
+            raise ConfigError(
+                f"the first of `estimators` must be of kind co-training or transfer, since it chooses, found "
+                f"{first.estimator!r} of kind {kind}: put it second or later."
+            )
+        if not self.rule:
+            object.__setattr__(self, "rule", FITTING[kind][0])
+        if self.rule not in RULES:
+            raise ConfigError(f"`rule` must be one of {RULES}, found {self.rule!r}.")
+        if self.rule not in FITTING[kind]:
+            raise ConfigError(
+                f"`rule` must be one of {FITTING[kind]} where the first estimator, {first.estimator!r}, is of kind "
+                f"{kind}, found {self.rule!r}."
+            )
+        if first.estimator == "relevance" and self.budget == 1:
+            raise ConfigError(
+                "`budget` must be at least 2 where 'relevance' chooses, since no task is its own source, found 1."
+            )
 
 
 class Session:
@@ -101,6 +135,7 @@ class Session:
 
     Attributes:
         names: of the tasks, in the order of all rows and columns.
+        training_seconds: processor time that this process spent on training, or on waiting for it.
     """
 
     def __init__(
@@ -115,6 +150,8 @@ class Session:
         self.training: Training = study.training or system.training
         self.seeds = tuple(range(system.seed, system.seed + study.seeds))
         self.results: dict[str, Result] = {}
+        self.training_seconds = 0.0
+        check_tasks(study, list(self.tasks.values()))
 
     def network(self, tasks: Sequence[str], seed: int, record: Record | None = None) -> Candidate:
         """The network of these tasks, for one seed. The one of all tasks is that which the first record rode on."""
@@ -130,10 +167,12 @@ class Session:
         """The results of candidates, in their order; what was trained already is not trained again."""
         missing = list({c.hash: c for c in candidates if c.hash not in self.results}.values())
         if missing:
+            began = time.process_time()
             self.results |= train_networks(
                 self.system, list(self.tasks.values()), missing, self.engine, self.progress, name="affinity",
                 leases=["affinity"],
             )
+            self.training_seconds += time.process_time() - began
         return [self.results[candidate.hash] for candidate in candidates]
 
     def in_joint_runs(self, seconds: float) -> float:
@@ -148,4 +187,24 @@ def require_several(tasks: Sequence[Task]) -> None:
         raise ConfigError(f"`tasks` must be at least two for a study, found {[task.name for task in tasks]}.")
 
 
-__all__ = ["MEASURED", "RULES", "Session", "Study", "require_several"]
+def check_tasks(study: Study, tasks: Sequence[Task]) -> None:
+    """Raise a `ConfigError` where an estimator of a study is not defined for one of its tasks."""
+    for name in sorted({e.estimator for e in study.measured}):
+        for task in tasks:
+            if name == "transfer" and (JOIN in task.name or task.name in (SELF, RANDOM, PIXELS)):
+                raise ConfigError(
+                    f"`transfer` needs task names without {JOIN!r} that are not {SELF}, {RANDOM} or {PIXELS}, found "
+                    f"{task.name!r}: give it another name."
+                )
+            if name in OF_CLASSES and not isinstance(task.target, Classes):
+                raise ConfigError(f"`{name}` is defined for classes, found values in task {task.name!r}: leave it out.")
+            masked = any(isinstance(value, Masked) for value in task.splits["train"].inputs.values())
+            many = not isinstance(task.target, Classes) and task.target.n > 1
+            if name in OF_ONE_INPUT and (len(task.inputs) > 1 or masked or many):
+                raise ConfigError(
+                    f"`{name}` needs tasks of one unmasked input and of classes or one value, found {task.name!r} with "
+                    f"inputs {dict(task.inputs)} and {task.target}: leave it out."
+                )
+
+
+__all__ = ["MEASURED", "RULES", "Estimator", "Session", "Study", "check_tasks", "require_several"]

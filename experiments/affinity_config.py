@@ -7,7 +7,7 @@ tasks:
   - {source: omniglot, alphabets: [Greek, Hebrew, Korean]}
 training: {steps: 300}
 affinity:
-  estimators: [lookahead, {first_order: {every: 5}}, pairs]     # the first decides
+  estimators: [lookahead, {first_order: {every: 5}}, pairs, {transfer: {orders: [2]}}]     # the first decides
   rule: tag
   budget: 2
   seeds: 3
@@ -20,12 +20,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from pathways.affinity.table import CO_TRAINING
 from pathways.candidate import Training
-from pathways.errors import ConfigError
-from pathways.evolve.study import MEASURED, Study
+from pathways.evolve.measured.measured import Measured
+from pathways.evolve.measured.table import MEASURED
+from pathways.evolve.study import Estimator, Study
 from pathways.recording import Record
 
 from .config import EngineConfig, Root, Source, check_name, sources
+from .names import unknown
 from .strict import Place, changed, made, plain
 
 
@@ -81,7 +84,7 @@ class AffinityConfig:
             "root": self.root if isinstance(self.root, str) or self.root is None else plain(self.root),
             "tasks": [source.to_json() for source in self.tasks],
             "training": plain(self.training),
-            "affinity": {"estimators": [_written(item) for item in self.affinity.estimators], **study},
+            "affinity": {"estimators": [_written(item) for item in self.affinity.measured], **study},
             "engine": plain(self.engine),
             "fingerprints": dict(self.fingerprints),
         }
@@ -98,10 +101,10 @@ def _study(data: Any, place: Place, training: Training) -> Study:
     return made(lambda: Study(**values), place)
 
 
-def _estimators(data: Any, place: Place) -> tuple[Record | str, ...]:
+def _estimators(data: Any, place: Place) -> tuple[Estimator, ...]:
     if not isinstance(data, list) or not data:
         raise place.error(f"must be a list of names, each with its settings or without, found {data!r:.80}.")
-    found: list[Record | str] = []
+    found: list[Estimator] = []
     for i, item in enumerate(data):
         item = {item: {}} if isinstance(item, str) else item
         if not isinstance(item, Mapping) or len(item) != 1:
@@ -110,27 +113,24 @@ def _estimators(data: Any, place: Place) -> tuple[Record | str, ...]:
         settings = {} if settings is None else settings
         if not isinstance(settings, Mapping):
             raise (place / i / name).error(f"must be a mapping of settings, found {settings!r:.80}.")
-        if name in MEASURED:
-            if settings:
-                raise (place / i / name).error(f"takes no settings, found {sorted(settings)}.")
-            found.append(name)
-            continue
-        options = {key: value for key, value in settings.items() if key != "every"}
-        every = {"every": settings["every"]} if "every" in settings else {}
-        found.append(_record(name, every, options, place / i))
+        found.append(_estimator(name, settings, place / i))
     return tuple(found)
 
 
-def _record(name: Any, every: Mapping[str, Any], options: Mapping[str, Any], place: Place) -> Record:
-    try:
-        return Record(name, options=options, **every)
-    except ConfigError as error:
-        raise ConfigError(f"{place}: {error} Or one of {sorted(MEASURED)}.") from None
+def _estimator(name: Any, settings: Mapping[str, Any], place: Place) -> Estimator:
+    if name in MEASURED:
+        return made(lambda: Measured(name, settings), place)
+    if name not in CO_TRAINING:
+        near = unknown(name, [*CO_TRAINING, *MEASURED]) or f": they are {[*CO_TRAINING, *MEASURED]}."
+        raise place.error(f"must be an estimator that a study can measure, found {name!r}{near}")
+    options = {key: value for key, value in settings.items() if key != "every"}
+    every = {"every": settings["every"]} if "every" in settings else {}
+    return made(lambda: Record(name, options=options, **every), place)
 
 
-def _written(estimator: Record | str) -> Any:
-    if isinstance(estimator, str):
-        return estimator
+def _written(estimator: Estimator) -> Any:
+    if isinstance(estimator, Measured):
+        return {estimator.estimator: plain(estimator.options)} if estimator.options else estimator.estimator
     return {estimator.estimator: {"every": estimator.every, **plain(estimator.options)}}
 
 

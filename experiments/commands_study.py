@@ -86,7 +86,8 @@ def _text(findings: Any) -> str:
     from pathways.summary_table import aligned
 
     lines = [fill(answer(findings), 100), ""]
-    lines += [f"network {i + 1}: {', '.join(group)}" for i, group in enumerate(findings.selection.groups)]
+    for i, network in enumerate(findings.selection.networks):
+        lines.append(f"{f'source {network.name}' if network.name else f'network {i + 1}'}: {', '.join(network.tasks)}")
     if findings.arms:
         rows = []
         for arm in findings.arms:

@@ -24,6 +24,7 @@ class Trained:
         validation, test: the metric of each of its tasks, (seeds, its tasks); NaN where a training failed.
         seconds: of one training, the mean over seeds.
         predicted: by task, the score that the study's rule gave it in this group before anything was trained.
+        source: the tasks whose trained trunks it started from, joined by a vertical bar; empty for one from scratch.
     """
 
     tasks: tuple[str, ...]
@@ -32,6 +33,7 @@ class Trained:
     test: Array
     seconds: float
     predicted: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -110,7 +110,7 @@ def _numbers(value: Mapping[str, Any]) -> dict[str, float]:
 def _trained(data: Mapping[str, Any]) -> Trained:
     return Trained(
         tuple(data["tasks"]), _number(data["cost"]), _array(data["validation"]), _array(data["test"]),
-        _number(data["seconds"]), _numbers(data["predicted"]),
+        _number(data["seconds"]), _numbers(data["predicted"]), str(data.get("source", "")),
     )  # fmt: skip
 
 

@@ -106,9 +106,9 @@ def test_the_configuration_reads_back(config):
 @pytest.mark.parametrize(("change", "message"), [
     ("affinity.rule=best", r"`rule` must be one of"),
     ("affinity.seeds=0", r"`seeds` must be"),
-    ("affinity.estimators=[lookahea]", r"`affinity.estimators.0`: `estimator` must be one that trainers can measure"),
+    ("affinity.estimators=[lookahea]", r"`affinity.estimators.0` must be an estimator .* did you mean 'lookahead'"),
     ("affinity.estimators=[{lookahead: {every: 0}}]", r"`every` must be a whole number of at least 1"),
-    ("affinity.estimators=[{pairs: {every: 3}}]", r"`affinity.estimators.0.pairs` takes no settings"),
+    ("affinity.estimators=[{pairs: {every: 3}}]", r"`affinity.estimators.0`: `pairs` takes no settings"),
     ("affinity.estimators=[]", r"`affinity.estimators` must be a list of names"),
     ("affinity.estimators=[[lookahead]]", r"must be a name or one name with its settings"),
     ("affinity.speed=1", r"`affinity.speed` is not a setting"),
@@ -131,3 +131,48 @@ def test_no_configuration_at_all(tmp_path):
         AffinityConfig.read([], "a test")
     with pytest.raises(ConfigError, match="must have `tasks`"):
         AffinityConfig.read({"name": "a"}, "a test")
+
+
+EVERY = """
+name: every
+root: {architecture: [{family: flatten}, {family: linear, dim: 8, activation: relu}]}
+tasks: [{source: digits_tasks, groups: [[0, 1], [2, 3], [4, 5]]}]
+training: {steps: 6, batch: 16}
+affinity:
+  estimators:
+    - {transfer: {orders: [2], readout: {steps: 10}}}
+    - {linearised: {dims: 10}}
+    - {h_score: {shrinkage: ledoit-wolf}}
+    - logme
+    - leep
+    - task2vec: {samples: 8, readout: {steps: 5}}
+    - {dependence: {repeats: 2, steps: 2}}
+    - {lookahead: {every: 3}}
+  budget: 2
+  seeds: 2
+  random: 1
+  samples: 5
+"""
+
+
+def test_estimators_of_all_kinds_by_name_and_settings(tmp_path, capsys):
+    config = tmp_path / "every.yaml"
+    config.write_text(EVERY)
+    read = AffinityConfig.read(read_yaml(config), str(config))
+    assert read.affinity.rule == "taskonomy"
+    assert AffinityConfig.read(read.resolved(), "a test") == read
+    assert read.resolved()["affinity"]["estimators"][:4] == [
+        {"transfer": {"orders": [2], "readout": {"steps": 10}}}, {"linearised": {"dims": 10}},
+        {"h_score": {"shrinkage": "ledoit-wolf"}}, "logme",
+    ]  # fmt: skip
+    found = told(capsys, "affinity", config, "--out", tmp_path / "study", "--quiet", "--json")
+    assert (found["kind"], found["estimator"], found["rule"]) == ("transfer", "transfer", "taskonomy")
+    assert found["verified_gain"] is not None
+    assert found == told(capsys, "resume", tmp_path / "study", "--quiet", "--json")
+    assert main(["resume", str(tmp_path / "study"), "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "\nsource digits/" in out
+    assert "by logme" in out
+    error = refused(capsys, "affinity", config, "--out", tmp_path / "other", "--set", "affinity.rule=tag")
+    assert "`rule` must be one of ('taskonomy',) where the first estimator, 'transfer', is of kind transfer" in error
+    assert not (tmp_path / "other").exists()

@@ -76,11 +76,26 @@ def gain_text(found: Estimate, findings: Findings) -> str:
 def groups_text(findings: Findings, longest: int = LISTED) -> str:
     """The chosen networks: their tasks where there are few tasks, else their sizes."""
     names = short_names(findings.tasks, longest=40)
+    if findings.selection.rule == "taskonomy":
+        return _sources_text(findings, names, longest)
     groups = [[names.get(task, task) for task in group] for group in findings.selection.groups]
     count = f"{len(groups)} network{'s' * (len(groups) != 1)}"
     if len(findings.tasks) > longest:
         return f"{count} of {_and([str(len(group)) for group in groups])} tasks"
     return f"{count}: " + "; ".join(" + ".join(group) for group in groups)
+
+
+def _sources_text(findings: Findings, names: Mapping[str, str], longest: int) -> str:
+    """The chosen sources, and whom each serves beside itself."""
+    chosen = findings.selection
+    count = f"{len(chosen.networks)} source task{'s' * (len(chosen.networks) != 1)}"
+    if len(findings.tasks) > longest:
+        return f"{count} for {len(findings.tasks)} tasks"
+    parts = []
+    for network in chosen.networks:
+        others = [names.get(task, task) for task in network.tasks if task != network.name]
+        parts.append(names.get(network.name, network.name) + (f" (for {_and(others)})" if others else ""))
+    return f"{count}: {'; '.join(parts)}"
 
 
 _VERDICTS: Mapping[tuple[Side, Side], str] = {  # against all-in-one, against separate
@@ -229,11 +244,11 @@ def _limits(findings: Findings) -> str:
     )
 
 
-def _split(findings: Findings, name: str) -> frozenset[tuple[float, tuple[str, ...]]]:
-    """Its networks: those of half the size are others."""
+def _split(findings: Findings, name: str) -> frozenset[tuple[float, str, tuple[str, ...]]]:
+    """Its networks: those of half the size, or from another trunk, are others."""
     found = arm(findings, name)
     networks = [] if found is None else [findings.trained[n] for n in found.networks]
-    return frozenset((network.cost, tuple(sorted(network.tasks))) for network in networks)
+    return frozenset((network.cost, network.source, tuple(sorted(network.tasks))) for network in networks)
 
 
 def _tasks(findings: Findings, tasks: Sequence[str], verb: str) -> str:

@@ -92,9 +92,13 @@ def selection_note(findings: Findings) -> str:
     """How the networks were chosen, as HTML."""
     chosen = findings.selection
     proof = "proven the best there is by the rule" if chosen.optimal else f"at most {chosen.gap:.3g} from the best"
+    edges = (
+        "Grey edges are of transfers that read several sources." if chosen.rule == "taskonomy" else
+        "Solid edges serve a task; grey ones are helper heads, trained to help others and not used."
+    )  # fmt: skip
     return prose(
         f"Rule `{chosen.rule}` at a budget of {chosen.budget:g}, by {chosen.solver}: value {chosen.value:.4g}, "
-        f"{proof}. Solid edges serve a task; grey ones are helper heads, trained to help others and not used."
+        f"{proof}. {edges}"
     )
 
 

@@ -116,10 +116,10 @@ def _networks(findings: Findings) -> Table:
 
 
 def _trained(findings: Findings) -> Table:
-    columns = ("network", "tasks", "cost", "seconds", "task", "predicted", "seed", "validation", "test")
+    columns = ("network", "tasks", "cost", "seconds", "task", "predicted", "seed", "validation", "test", "source")
     rows = [
         (n + 1, " | ".join(network.tasks), network.cost, network.seconds, task, network.predicted.get(task, nan),
-         seed, float(network.validation[r, k]), float(network.test[r, k]))
+         seed, float(network.validation[r, k]), float(network.test[r, k]), network.source)
         for n, network in enumerate(findings.trained) for k, task in enumerate(network.tasks)
         for r, seed in enumerate(findings.seeds)
     ]  # fmt: skip

@@ -82,7 +82,7 @@ def zero_is_alone(findings: Findings) -> bool:
 
 
 def points(findings: Findings) -> list[Point]:
-    """Each task in each network of several tasks that was trained, where a prediction and the gain are known."""
+    """Each task in each network of several tasks, or from another task's trunk, where prediction and gain are known."""
     alone = arm(findings, ALONE)
     if alone is None:
         return []
@@ -92,7 +92,7 @@ def points(findings: Findings) -> list[Point]:
     own, signed = _alone_predicted(findings), zero_is_alone(findings)
     out = []
     for n, network in enumerate(findings.trained):
-        for k, task in enumerate(network.tasks if len(network.tasks) > 1 else ()):
+        for k, task in enumerate(network.tasks if len(network.tasks) > 1 or network.source else ()):
             i = findings.tasks.index(task)
             gains = sense * (network.test[:, k] - alone.test[:, i])
             known = gains[np.isfinite(gains)]
@@ -109,7 +109,10 @@ def points(findings: Findings) -> list[Point]:
 
 def _alone_predicted(findings: Findings) -> dict[str, float]:
     """What the rule predicted for each task's own network."""
-    return {t.tasks[0]: t.predicted.get(t.tasks[0], np.nan) for t in findings.trained if len(t.tasks) == 1}
+    return {
+        t.tasks[0]: t.predicted.get(t.tasks[0], np.nan) for t in findings.trained
+        if len(t.tasks) == 1 and not t.source
+    }
 
 
 def _scales(findings: Findings) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ import numpy as np
 from pathways.affinity.matrix import Affinity
 from pathways.candidate import Result
 
-from .study import Session
+from ..study import Session
 
 
 def pairs(session: Session) -> Affinity:
