@@ -131,12 +131,12 @@ def _networks(
                 f"{solver!r}: leave it out."
             )
         return by_search(table, budget, rule, single)
-    table = as_performance(table, single)
+    disjoint = rule == "disjoint"
+    table = as_performance(table, single, disjoint)
     absent = np.flatnonzero(~table.holds.any(axis=0))
     if len(absent):
         task = table.tasks[int(absent[0])]
         raise DataError(f"every task must be in a network, found {task!r} in none: measure one, or drop the task.")
-    disjoint = rule == "disjoint"
     scale = Scale.of(table.costs, budget, len(table.tasks))
     rejected = []
     for name in _fitting(table, scale, disjoint, solver):
@@ -154,8 +154,10 @@ def _networks(
     raise ConfigError(f"no solver found an allowed choice within the budget ({'; '.join(rejected)}): raise it.")
 
 
-def as_performance(table: Table, single: float | str | None = None) -> PerformanceTable:
+def as_performance(table: Table, single: float | str | None = None, disjoint: bool = False) -> PerformanceTable:
     """A performance table as it is; of a pair matrix, the table of all groups (`scored`).
+
+    Where networks may share no task (`disjoint`), those of which a task was not measured are left out.
 
     Raises:
         ConfigError: `single` with a performance table, or more than 14 tasks, which have too many groups.
@@ -163,10 +165,11 @@ def as_performance(table: Table, single: float | str | None = None) -> Performan
     if isinstance(table, PerformanceTable):
         if single is not None:
             raise ConfigError("`single` must come with a pair matrix, found a performance table: drop it.")
-        return table
+        return table.whole() if disjoint else table
     if len(table.affected) > TASKS:
         raise ConfigError(f"a list of all groups must be of at most {TASKS} tasks, found {len(table.affected)}.")
-    return scored(table, single)
+    found = scored(table, single)
+    return found.whole() if disjoint else found
 
 
 def selected(table: PerformanceTable, chosen: tuple[int, ...], budget: Fraction, rule: str, solver: str) -> Selection:

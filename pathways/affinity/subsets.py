@@ -10,6 +10,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from pathways.errors import ConfigError
+
 from .performance import PerformanceTable
 
 Floats = NDArray[np.float64]
@@ -39,12 +41,21 @@ class Scale:
 
     @classmethod
     def of(cls, costs: tuple[Fraction, ...], budget: Fraction, tasks: int) -> Scale:
-        """The largest unit, and the budget cut to what so many networks, one a task, could cost at most."""
+        """The largest unit, and the budget cut to what so many networks, one a task, could cost at most.
+
+        Raises:
+            ConfigError: the costs have so fine a common unit that sums of them overflow.
+        """
         denominator = math.lcm(*(cost.denominator for cost in costs))
         whole = [cost.numerator * (denominator // cost.denominator) for cost in costs]
         divisor = math.gcd(*whole) or 1
         unit = Fraction(divisor, denominator)
         units = tuple(w // divisor for w in whole)
+        if 2 * tasks * max(units) >= int(NEVER):
+            raise ConfigError(
+                f"costs must be multiples of one unit, the largest {float(NEVER) / 2 / tasks:.0e} of it, found "
+                f"{max(units):.0e} units of {float(unit):.0e}: round them."
+            )
         return cls(units, min(math.floor(budget / unit), tasks * max(units)), unit)
 
 
@@ -77,7 +88,7 @@ def by_subsets(table: PerformanceTable, scale: Scale, disjoint: bool) -> tuple[i
     costs = sorted(set(scale.units))
     # What ties are decided by, as one number: networks, then cost, then tasks in them.
     by_cost = count * count + 1
-    by_number = by_cost * (count * max(scale.units) + 1)
+    by_number = by_cost * (count * min(max(scale.units), scale.budget) + 1)
     best = np.full((len(costs), 1 << count), -np.inf)
     extra = np.full((len(costs), 1 << count), NEVER)
     which = np.zeros((len(costs), 1 << count), dtype=np.int64)
