@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pathways.affinity.matrix import Affinity
@@ -13,12 +13,14 @@ from pathways.engine import Engine
 from pathways.errors import ConfigError
 from pathways.progress import Progress
 from pathways.recording import Record
+from pathways.strategy import Strategy
 from pathways.system import System
 from pathways.task import Task
 from pathways.trainer.record import estimator as check_options
 
 from .choose import grouped
 from .joint import shared_network, train_networks
+from .munet import MuNet
 from .paths import require_root
 from .settings import as_training, whole_number
 
@@ -107,4 +109,11 @@ def divide(
     return [[of[name] for name in group] for group in sorted(groups, key=lambda group: order.index(group[0]))], affinity
 
 
-__all__ = ["Grouping", "divide"]
+def guarded(strategy: Strategy) -> Strategy:
+    """The strategy with a guard, where it knows one and its settings do not say otherwise."""
+    if isinstance(strategy, MuNet) and strategy.guard is None:
+        return replace(strategy, guard=True)
+    return strategy
+
+
+__all__ = ["Grouping", "divide", "guarded"]

@@ -71,14 +71,14 @@ class Guard:
         return asdict(self)
 
 
-def as_guard(value: Any) -> Guard | None:
-    """The guard that a configuration names: `true`, or a mapping of its settings; `None` and `false` are none.
+def as_guard(value: Any) -> Guard | bool | None:
+    """The guard that a configuration names: `true`, or a mapping of its settings; `false` is none, `None` says nothing.
 
     >>> as_guard({"alpha": 0.05}).repeats
     1
     """
     if value is None or value is False or isinstance(value, Guard):
-        return value or None
+        return value
     settings = {} if value is True else value
     if not isinstance(settings, Mapping) or set(settings) - set(Guard.__dataclass_fields__):
         raise ConfigError(

@@ -20,7 +20,7 @@ from pathways.strategy import View
 from .guard import as_guard
 from .hyperparameters import INHERIT, SPACE, as_hyperparameters, check_space
 from .munet_search import MuNetSearch
-from .parents import as_parents
+from .parents import Prior, as_parents
 from .presets import MUNET_PRESETS, preset
 from .score import Score
 from .settings import as_spec, as_training, settings_json, whole_number
@@ -77,7 +77,9 @@ class MuNet:
             that came of its parent. `None` visits by falling score, as above.
         guard: whether a network from scratch, of the root's architecture and with `scratch_training`, is in every
             race, and wins where sharing loses to it on validation data: `true`, or `{alpha: 0.05, repeats: 2}`, see
-            `Guard`. Of several tasks each has its own, and is set apart alone.
+            `Guard`. Of several tasks each has its own, and is set apart alone. `false` is none; when not given, there
+            is one where affinity decides what is shared: with a prior over parents, and for groups that were made by
+            affinity (`jointly: {budget: 3}`).
 
     Raises:
         ConfigError: a setting out of range; the message names it.
@@ -130,7 +132,8 @@ class MuNet:
         object.__setattr__(self, "hyperparameters", as_hyperparameters(self.hyperparameters))
         object.__setattr__(self, "racing", as_rule(self.racing))
         object.__setattr__(self, "parents", as_parents(self.parents))
-        object.__setattr__(self, "guard", as_guard(self.guard))
+        guard = True if self.guard is None and isinstance(self.parents, Prior) else self.guard
+        object.__setattr__(self, "guard", as_guard(guard))
         Score(self.size, self.compute)
         self._check_training()
         self._check_rates()

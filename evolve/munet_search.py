@@ -61,7 +61,7 @@ class MuNetSearch:
         self._trials: list[int] = []
         self.lineages = self._lineages_of(settings.parents) if settings.parents else None
         self._reference = 0.0  # what the best probe has scored: gains are from there
-        watched = settings.guard is not None and not (self.seeds[0].untrained and len(self.names) == 1)
+        watched = bool(settings.guard) and not (self.seeds[0].untrained and len(self.names) == 1)
         self._watch = Watch(settings.guard, view.tasks) if watched else None
 
     def ask(self) -> list[Candidate]:

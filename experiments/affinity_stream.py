@@ -167,7 +167,7 @@ def transferabilities(
     for i, task in enumerate(tasks[1:], 1):
         before = {other.name: champions[other.name] for other in tasks[:i]}
         for name, rule in PRIORS.items():
-            measuring = replace(settings, parents=rule, generations=0, guard=None)
+            measuring = replace(settings, parents=rule, generations=0, guard=False)
             search = measuring.begin(view_of(config, task, before, root))
             search.tell(bench.run(search.ask()))
             found[name][task.name] = dict(search.lineages.transferability if search.lineages else {})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pathways import __version__
 from pathways.cores import THREAD_VARIABLES
@@ -19,6 +20,11 @@ INTERRUPTED = 130
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence, like all others."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        # argparse takes -5 for a value and -1e6, the score of a lone task by TAG's code, for an option.
+        self._negative_number_matcher = re.compile(r"^-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.IGNORECASE)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments and where to read more; exit with status 2."""

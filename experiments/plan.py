@@ -152,7 +152,7 @@ def _side(
         from_scratch = dict(getattr(strategy, "scratch_training", {}))
         changes = from_scratch if scratch else dict(getattr(strategy, "probe_training", {}))
         guard = getattr(strategy, "guard", None)
-        alone = 0 if guard is None or (scratch and len(models) == 1) else guard.repeats * len(models)
+        alone = 0 if not guard or (scratch and len(models) == 1) else guard.repeats * len(models)
         measured = learned + 1 if isinstance(getattr(strategy, "parents", None), Prior) else 0
         done = [
             (probes, changes.get("steps", steps), changes.get("batch", batch)), (tried, steps, batch),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pathways import data
 from pathways.devices import device_here, kind_of
 from pathways.errors import ConfigError, DataError, PathwaysError
-from pathways.evolve.grouping import Grouping, divide
+from pathways.evolve.grouping import Grouping, divide, guarded
 from pathways.modules import Draft, Families, Init
 from pathways.path import Path, Step
 from pathways.progress import Progress
@@ -232,10 +232,12 @@ def carry_out(system: System, config: Config, groups: Sequence[Arrivals], progre
         for group in groups:
             if all(task.name in system.records for task in group):
                 continue
-            divided = divide(system, group, group.grouping, engine, progress)[0] if group.grouping else [list(group)]
+            strategy, divided = config.strategy.strategy, [list(group)]
+            if group.grouping:
+                strategy, divided = guarded(strategy), divide(system, group, group.grouping, engine, progress)[0]
             for part in divided:
                 if not all(task.name in system.records for task in part):
-                    system.learn(part, config.strategy.strategy, engine, progress=progress)
+                    system.learn(part, strategy, engine, progress=progress)
         for control in config.controls:
             system.compare(tasks, control.strategy, engine, progress=progress)
 

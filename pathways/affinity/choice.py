@@ -18,10 +18,10 @@ from .highs import ENTRIES, Programmed, by_cover, by_program, edges_of
 from .matrix import Affinity
 from .performance import PerformanceTable, exact
 from .selection import RULES, Network, Selection
-from .subsets import NEVER, WORK, Scale, by_subsets, least_costs, work
+from .subsets import NEVER, Scale, by_subsets, fits, least_costs
 
-TASKS = 15
-"""The most tasks whose subsets are gone through: 3^15 is 14 million."""
+TASKS = 14
+"""The most tasks whose subsets are gone through: 3^14 is 4.8 million."""
 SOLVERS = ("subsets", "branch and bound", "highs", "greedy")
 PROVEN = 1e-9
 """How near a bound must be, for values of size 1, to prove that a choice is best."""
@@ -99,19 +99,21 @@ def choose(
 
 
 def _rule(table: Table, rule: str | None) -> str:
-    fits: tuple[str, ...]
+    allowed: tuple[str, ...]
     if isinstance(table, PerformanceTable):
-        kind, fits = "a performance table", ("tag" if table.mean else "standley", "disjoint")
+        kind, allowed = "a performance table", ("tag" if table.mean else "standley", "disjoint")
     else:
         kind = f"a matrix of kind {table.kind!r}"
-        fits = FITTING[table.kind]
-    if not fits:
+        allowed = FITTING[table.kind]
+    if not allowed:
         raise ConfigError(f"no rule chooses networks from {kind}: measure affinity of kind co-training or transfer.")
     if rule is not None and rule not in RULES:
         raise ConfigError(f"`rule` must be one of {RULES}, found {rule!r}.")
-    if rule is not None and rule not in fits:
-        raise ConfigError(f"`rule` must be one of {fits} for {kind}, found {rule!r}: kinds are different quantities.")
-    return rule or fits[0]
+    if rule is not None and rule not in allowed:
+        raise ConfigError(
+            f"`rule` must be one of {allowed} for {kind}, found {rule!r}: kinds are different quantities."
+        )
+    return rule or allowed[0]
 
 
 # -- networks of tasks ------------------------------------------------------------------------------------------
@@ -129,12 +131,12 @@ def _networks(
                 f"{solver!r}: leave it out."
             )
         return by_search(table, budget, rule, single)
-    table = as_performance(table, single)
+    disjoint = rule == "disjoint"
+    table = as_performance(table, single, disjoint)
     absent = np.flatnonzero(~table.holds.any(axis=0))
     if len(absent):
         task = table.tasks[int(absent[0])]
         raise DataError(f"every task must be in a network, found {task!r} in none: measure one, or drop the task.")
-    disjoint = rule == "disjoint"
     scale = Scale.of(table.costs, budget, len(table.tasks))
     rejected = []
     for name in _fitting(table, scale, disjoint, solver):
@@ -152,19 +154,22 @@ def _networks(
     raise ConfigError(f"no solver found an allowed choice within the budget ({'; '.join(rejected)}): raise it.")
 
 
-def as_performance(table: Table, single: float | str | None = None) -> PerformanceTable:
+def as_performance(table: Table, single: float | str | None = None, disjoint: bool = False) -> PerformanceTable:
     """A performance table as it is; of a pair matrix, the table of all groups (`scored`).
 
+    Where networks may share no task (`disjoint`), those of which a task was not measured are left out.
+
     Raises:
-        ConfigError: `single` with a performance table, or more than 15 tasks, which have too many groups.
+        ConfigError: `single` with a performance table, or more than 14 tasks, which have too many groups.
     """
     if isinstance(table, PerformanceTable):
         if single is not None:
             raise ConfigError("`single` must come with a pair matrix, found a performance table: drop it.")
-        return table
+        return table.whole() if disjoint else table
     if len(table.affected) > TASKS:
         raise ConfigError(f"a list of all groups must be of at most {TASKS} tasks, found {len(table.affected)}.")
-    return scored(table, single)
+    found = scored(table, single)
+    return found.whole() if disjoint else found
 
 
 def selected(table: PerformanceTable, chosen: tuple[int, ...], budget: Fraction, rule: str, solver: str) -> Selection:
@@ -182,10 +187,10 @@ def selected(table: PerformanceTable, chosen: tuple[int, ...], budget: Fraction,
 def _fitting(table: PerformanceTable, scale: Scale, disjoint: bool, solver: str | None) -> list[str]:
     """The solvers to try, in this order."""
     entries = len(table.names) * 20 if disjoint else int(table.holds.sum())
-    fits = {"subsets": len(table.tasks) <= TASKS and work(table, scale) <= WORK, "highs": entries <= ENTRIES}
+    possible = {"subsets": len(table.tasks) <= TASKS and fits(table, scale), "highs": entries <= ENTRIES}
     if solver is None:
-        return [*(name for name, fit in fits.items() if fit), "greedy"]
-    if solver == "branch and bound" or not fits.get(solver, True):
+        return [*(name for name, fit in possible.items() if fit), "greedy"]
+    if solver == "branch and bound" or not possible.get(solver, True):
         raise ConfigError(
             f"`solver` must be one that fits {len(table.names)} networks of {len(table.tasks)} tasks, found {solver!r}:"
             " leave it out."

@@ -60,7 +60,7 @@ def hoa(table: PerformanceTable) -> PerformanceTable:
         raise DataError(f"the mean of pairs needs a measured pair of {name!r}, found none: add networks of two tasks.")
     values = np.array(table.values)
     values[large] = predicted
-    return replace(table, values=values)
+    return replace(table, values=values, groups=tuple(table.members(n) for n in range(len(table.names))))
 
 
 def scored(pairs: Affinity, single: float | str | None = None) -> PerformanceTable:
@@ -90,10 +90,12 @@ def scored(pairs: Affinity, single: float | str | None = None) -> PerformanceTab
     members = groups_of(len(tasks))
     scores = group_scores(matrix, alone, members)
     some = ~np.isnan(scores).all(axis=1)
-    names = ["|".join(tasks[i] for i in np.flatnonzero(row)) for row in members[some]]
+    groups = tuple(tuple(tasks[i] for i in np.flatnonzero(row)) for row in members[some])
+    names = ["|".join(task.replace("\\", r"\\").replace("|", r"\|") for task in group) for group in groups]
     return PerformanceTable(
-        tasks, tuple(names), (1,) * len(names), scores[some], pairs.higher_is_better, mean=True  # type: ignore[arg-type]
-    )
+        tasks, tuple(names), (1,) * len(names), scores[some], pairs.higher_is_better,  # type: ignore[arg-type]
+        mean=True, groups=groups,
+    )  # fmt: skip
 
 
 def pair_values(pairs: Affinity, single: float | str | None = None) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ Floats = NDArray[np.float64]
 
 ENTRIES = 60_000
 """The most values of tasks in networks in a program: with more, HiGHS needs minutes for the relaxation alone."""
+_CUTS = 20
+"""How often HiGHS is asked again when its choice costs too much."""
 _RANGE = 1e3
 """What the objective is scaled to: HiGHS calls a gap of 1e-6 none, whatever the unit of the values."""
 
@@ -76,7 +79,7 @@ def by_program(
 
     Reference: Zamir et al. 2018 (Taskonomy, 1804.08328), section 3.4.
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import LinearConstraint
     from scipy.sparse import coo_array
 
     count, nodes = len(edges.task), len(edges.units)
@@ -92,15 +95,13 @@ def by_program(
         shape=(len(edge), nodes + count),
     )
     cost = coo_array((edges.units.astype(float), (np.zeros(nodes, int), np.arange(nodes))), shape=(1, nodes + count))
-    found = milp(
+    found = _within(
         np.r_[edges.units, np.zeros(count)] if cheapest else np.r_[np.zeros(nodes), -scale * gain],
-        integrality=np.r_[np.full(nodes, 0 if relaxed else 1), np.zeros(count)],
-        bounds=Bounds(0, 1),
-        constraints=[
+        [
             LinearConstraint(served.tocsr(), 1, 1), LinearConstraint(needs.tocsr(), -np.inf, 0),
             LinearConstraint(cost.tocsr(), 0, budget),
         ],
-        options={"mip_rel_gap": 0.0, "time_limit": seconds},
+        edges.units, budget, relaxed, seconds,
     )  # fmt: skip
     return _read(found, nodes, scale, np.inf if cheapest else float(offset.sum()))
 
@@ -109,21 +110,46 @@ def by_cover(
     table: PerformanceTable, scale: Scale, *, seconds: float = 60.0, relaxed: bool = False, cheapest: bool = False
 ) -> Programmed:
     """The same where every network serves all of its tasks: each task is in exactly one chosen network."""
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import LinearConstraint
 
     holds = table.holds
     gain = np.where(holds, table.merits, 0.0).sum(axis=1)
     scaling = _RANGE / max(float(np.abs(gain).max()), 1e-300)
-    found = milp(
-        np.array(scale.units, dtype=float) if cheapest else -scaling * gain,
-        integrality=np.full(len(gain), 0 if relaxed else 1), bounds=Bounds(0, 1),
-        constraints=[
+    units = np.array(scale.units)
+    found = _within(
+        units.astype(float) if cheapest else -scaling * gain,
+        [
             LinearConstraint(holds.T.astype(float), 1, 1),
-            LinearConstraint(np.array(scale.units, dtype=float)[None], 0, scale.budget),
+            LinearConstraint(units[None].astype(float), 0, scale.budget),
         ],
-        options={"mip_rel_gap": 0.0, "time_limit": seconds},
+        units, scale.budget, relaxed, seconds,
     )  # fmt: skip
     return _read(found, len(gain), scaling, np.inf if cheapest else 0.0)
+
+
+def _within(
+    objective: Floats, constraints: list[Any], units: NDArray[np.int64], budget: int, relaxed: bool, seconds: float
+) -> object:
+    """What HiGHS gives, asked again while that costs more than the budget.
+
+    Its tolerance of 1e-6 lets costs of a million units and more pass by one: then not all of what it chose may be
+    chosen together.
+    """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    nodes = len(units)
+    whole = np.r_[np.full(nodes, 0 if relaxed else 1), np.zeros(len(objective) - nodes)]
+    options = {"mip_rel_gap": 0.0, "time_limit": seconds}
+    for _ in range(_CUTS):
+        found = milp(objective, integrality=whole, bounds=Bounds(0, 1), constraints=constraints, options=options)
+        if relaxed or found.x is None:
+            break
+        chosen = found.x[:nodes] > 0.5
+        if units[chosen].sum() <= budget:
+            break
+        together = np.r_[chosen.astype(float), np.zeros(len(objective) - nodes)]
+        constraints = [*constraints, LinearConstraint(together[None], 0, chosen.sum() - 1)]
+    return found
 
 
 def _middles(edges: Edges) -> Floats:

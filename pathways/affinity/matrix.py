@@ -133,7 +133,7 @@ class Affinity:
             other = sorted(set(self.affected) ^ set(self.sources))
             raise DataError(
                 f"the matrix must have the same tasks as rows and columns, found {other} on one side only: "
-                f"use `of(affected, sources)`."
+                f"drop them, in Python with `of(affected, sources)`."
             )
         return self.affected
 

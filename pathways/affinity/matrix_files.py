@@ -6,17 +6,19 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from pathways.errors import DataError
+from pathways.errors import ConfigError, DataError
 from pathways.files import write_atomically
 
 from .matrix import Affinity, Kind
 
 _HEAD = ("kind", "estimator", "unit", "higher_is_better", "shared", "about")
+Rows = list[tuple[int, list[str]]]
 
 
 def to_json(affinity: Affinity) -> dict[str, Any]:
@@ -50,15 +52,28 @@ def from_json(data: Any, where: str = "`data`") -> Affinity:
     missing += ["readings"] if values is None else []
     if missing:
         raise DataError(f"{where} must have `{missing[0]}`: add it.")
+    for name in ("affected", "sources", "shared", "steps"):
+        found = data.get(name, ())
+        kinds = (int,) if name == "steps" else (str,)
+        if not isinstance(found, (list, tuple)) or any(type(item) not in kinds for item in found):
+            what = "whole numbers" if name == "steps" else "names"
+            raise DataError(f"{where}: `{name}` must be a list of {what}, found {found!r:.60}.")
+    if not isinstance(data.get("higher_is_better", True), bool):
+        raise DataError(f"{where}: `higher_is_better` must be true or false, found {data['higher_is_better']!r:.60}.")
+    if not isinstance(data.get("about", {}), dict):
+        raise DataError(f"{where}: `about` must be a mapping, found {data['about']!r:.60}.")
     try:
         readings = np.array(_numbers(values), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"{where}: `readings` must be numbers in rows of one length, found {error}.") from None
-    return Affinity(
-        tuple(data["affected"]), tuple(data["sources"]), data["kind"], data["estimator"], data.get("unit", ""),
-        readings, data.get("higher_is_better", True), tuple(data.get("shared", ())), tuple(data.get("steps", ())),
-        data.get("about", {}),
-    )
+    try:
+        return Affinity(
+            tuple(data["affected"]), tuple(data["sources"]), data["kind"], data["estimator"], data.get("unit", ""),
+            readings, data.get("higher_is_better", True), tuple(data.get("shared", ())), tuple(data.get("steps", ())),
+            data.get("about", {}),
+        )
+    except (ConfigError, DataError) as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def write_json(affinity: Affinity, file: str | Path) -> Path:
@@ -71,8 +86,8 @@ def write_json(affinity: Affinity, file: str | Path) -> Path:
 def read_json(file: str | Path) -> Affinity:
     """The matrix in a JSON file."""
     try:
-        data = json.loads(Path(file).read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        data = json.loads(Path(file).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"{file} must be a JSON file that can be read: {error}.") from None
     return from_json(data, str(file))
 
@@ -95,18 +110,23 @@ def to_csv(affinity: Affinity) -> str:
     b,0.0,1.0
     <BLANKLINE>
     """
-    out = io.StringIO()
-    for name in _HEAD:
-        out.write(f"# {name}: {json.dumps(_plain(getattr(affinity, name)))}\n")
+    lines = [f"# {name}: {json.dumps(_plain(getattr(affinity, name)))}\n" for name in _HEAD]
     many = affinity.readings.shape[:2] != (1, 1) or bool(affinity.steps)
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["affected_task", *(["repeat", "step"] if many else []), *affinity.sources])
+    lines.append(_line(["affected_task", *(["repeat", "step"] if many else []), *affinity.sources]))
     for r, run in enumerate(affinity.readings):
         for k, moment in enumerate(run):
             at = [r, affinity.steps[k] if affinity.steps else "" if len(run) == 1 else k] if many else []
             for task, row in zip(affinity.affected, moment, strict=True):
-                writer.writerow([task, *at, *("" if math.isnan(value) else repr(float(value)) for value in row)])
-    return out.getvalue()
+                lines.append(_line([task, *at, *("" if math.isnan(value) else repr(float(value)) for value in row)]))
+    return "".join(lines)
+
+
+def _line(cells: list[Any]) -> str:
+    """A row as CSV; a first name that would make it a comment stands in quotes."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(cells)
+    line = out.getvalue()
+    return f'"{cells[0]}"{line[len(cells[0]) :]}' if line.startswith("#") else line
 
 
 def write_csv(affinity: Affinity, file: str | Path) -> Path:
@@ -139,19 +159,21 @@ def from_csv(
 ) -> Affinity:
     """The matrix in a CSV text; see `read_csv`."""
     head: dict[str, Any] = {"kind": kind, "estimator": "table", "higher_is_better": higher_is_better}
-    numbered = list(enumerate(text.splitlines(), 1))
-    for _, line in numbered:
-        if line.startswith("#"):
-            name, _, value = line[1:].partition(":")
-            try:
-                head[name.strip()] = json.loads(value)
-            except json.JSONDecodeError:
-                continue  # a comment of the user's own
-    numbered = [(number, line) for number, line in numbered if line.strip() and not line.startswith("#")]
-    rows = [(number, next(csv.reader([line]))) for number, line in numbered]
-    if not rows or rows[0][1][0].strip() != "affected_task" or len(rows) < 2:
+    comments, rows = csv_rows(text, where)
+    for number, comment in comments:
+        name, _, value = comment[1:].partition(":")
+        if name.strip() not in _HEAD:
+            continue  # a comment of the user's own
+        try:
+            head[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            raise DataError(
+                f"{where}, line {number}: `{name.strip()}` must be written as JSON, such as true or \"text\", found "
+                f"{value.strip()!r:.60}."
+            ) from None
+    if not rows or rows[0][1][0] != "affected_task" or len(rows) < 2:
         raise DataError(f"{where} must have the header `affected_task,TASK,…` and a row for each affected task.")
-    names = [name.strip() for name in rows[0][1][1:]]
+    names = rows[0][1][1:]
     many = names[:2] == ["repeat", "step"]
     sources = names[2:] if many else names
     cells: dict[tuple[int, int, str], list[float]] = {}
@@ -159,9 +181,9 @@ def from_csv(
     for number, row in rows[1:]:
         if len(row) != 1 + len(names):
             raise DataError(f"{where}, line {number}: must have {1 + len(names)} cells, found {len(row)}.")
-        at = (_whole(row[1], where, number), _whole(row[2].strip() or "0", where, number)) if many else (0, 0)
-        stepless = stepless and (not many or not row[2].strip())
-        key = (*at, row[0].strip())
+        at = (_whole(row[1], where, number), _whole(row[2] or "0", where, number)) if many else (0, 0)
+        stepless = stepless and (not many or not row[2])
+        key = (*at, row[0])
         if key in cells:
             raise DataError(f"{where}, line {number}: must name each task once, found {key[2]!r} again.")
         cells[key] = [_cell(cell, where, number) for cell in row[3 if many else 1 :]]
@@ -174,13 +196,49 @@ def from_csv(
     }, where)  # fmt: skip
 
 
+def csv_rows(text: str, where: str) -> tuple[list[tuple[int, str]], Rows]:
+    r"""The comments in a table and its rows, each with the number of its line; empty lines are left out.
+
+    A line that begins with `#` is a comment. A cell in quotes may begin with one, and may hold commas, line ends and,
+    doubled, quotes.
+
+    >>> csv_rows('# mine\na,"b, c"\n"#1",2\n', "`text`")
+    ([(1, '# mine')], [(2, ['a', 'b, c']), (3, ['#1', '2'])])
+
+    Raises:
+        DataError: a cell is too long to be one.
+    """
+    comments: list[tuple[int, str]] = []
+    rows: Rows = []
+    number, begins = 0, 0
+
+    def lines() -> Iterator[str]:
+        nonlocal number, begins
+        for number, line in enumerate(io.StringIO(text, newline=""), 1):
+            begins = begins or number  # 0 between two rows; a quoted cell goes on over lines
+            if begins == number and line.startswith("#"):
+                comments.append((number, line.strip()))
+                begins = 0
+            else:
+                yield line
+
+    try:
+        for row in csv.reader(lines(), skipinitialspace=True):
+            if any(cell.strip() for cell in row):
+                rows.append((begins, [cell.strip() for cell in row]))
+            begins = 0
+    except csv.Error as error:
+        raise DataError(f"{where}, line {begins}: must be a row of cells, found that {error}.") from None
+    return comments, rows
+
+
 def _cell(text: str, where: str, line: int) -> float:
-    if not text.strip():
+    if not text:
         return math.nan
     try:
         return float(text)
     except ValueError:
-        raise DataError(f"{where}, line {line}: a value must be a number or empty, found {text!r}.") from None
+        raise DataError(f"{where}, line {line}: a value must be a number or empty, found {text!r:.60}.") from None
 
 
 def _whole(text: str, where: str, line: int) -> int:
@@ -205,4 +263,7 @@ def _numbers(value: Any) -> Any:
     return math.nan if value is None else cast(float, value)
 
 
-__all__ = ["from_csv", "from_json", "read_csv", "read_json", "to_csv", "to_json", "write_csv", "write_json"]
+__all__ = [
+    "Rows", "csv_rows", "from_csv", "from_json", "read_csv", "read_json", "to_csv", "to_json", "write_csv",
+    "write_json",
+]

@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 from pathways.errors import ConfigError, DataError
 
 from .higher_order import group_scores, pair_values
+from .highs import ENTRIES
 from .matrix import Affinity
+from .performance import PerformanceTable
+from .prices import LISTED, priced
 from .selection import Network, Selection
 from .subsets import ROUNDING
+
+_PROVEN = 1e-9
+"""How near, for the mean over tasks, a bound must be to prove a choice."""
 
 Floats = NDArray[np.float64]
 Bits = NDArray[np.bool_]
@@ -31,7 +37,9 @@ def by_search(
 
     From random groups, half of them partitions, the step that gains most is taken until none gains: a task joins or
     leaves a group or takes another's place in it (`disjoint`: a task moves from group to group, or two change places).
-    The best end is returned; the bound is that of `size_bound`.
+    With at most 20 tasks, prices (`priced`) then bound what is best and leave few groups that could be part of
+    anything better; HiGHS chooses among those, which proves the choice. With more, the best end is returned, with the
+    bound of `size_bound`.
 
     Args:
         pairs: (T, T) of kind co-training.
@@ -45,36 +53,80 @@ def by_search(
         DataError: a task's pairs were not measured, so that no group found serves it.
     """
     matrix, alone = pair_values(pairs, single)
-    tasks, count = pairs.tasks, len(pairs.tasks)
+    count = len(pairs.tasks)
     number = min(math.floor(budget), count)
     if number < 1:
         raise ConfigError(f"`budget` must be at least 1, one group, found {float(budget):g}: raise it.")
     sign = 1.0 if pairs.higher_is_better else -1.0
-    search = _Search(sign * matrix, sign * alone, rule == "disjoint")
+    merits, lone, disjoint = sign * matrix, sign * alone, rule == "disjoint"
+    search = _Search(merits, lone, disjoint)
     rng = np.random.default_rng(seed)
     starts = max(2, min(STARTS, 3_000_000 // (number * count**2)))
     overlap = [rule == "tag" and start % 2 == 1 for start in range(starts)]
     groups = max((search.climbed(_drawn(rng, number, count, over)) for over in overlap), key=search.value)
-    scores = sign * group_scores(matrix, alone, groups)
+    known = _served(merits, lone, groups)[1].sum()
+    if count > LISTED or not np.isfinite(known):
+        bound = size_bound(merits, lone, number, disjoint)
+        return _selection(pairs, merits, lone, groups, bound, budget, rule, "greedy")
+    found = priced(merits, lone, number, known, disjoint)
+    if found.bound - known <= _PROVEN * count:
+        return _selection(pairs, merits, lone, groups, found.bound, budget, rule, "prices")
+    members = (found.open[:, None] >> np.arange(count)) & 1 == 1
+    return _best_of(pairs, merits, lone, groups, members, found.bound, budget, rule)
+
+
+def _best_of(
+    pairs: Affinity, merits: Floats, alone: Floats, known: Bits, members: Bits, bound: float, budget: Fraction,
+    rule: str,
+) -> Selection:  # fmt: skip
+    """The best choice of the groups that prices left open, if they are few; else the one that is known."""
+    if members.sum() > ENTRIES // 4:
+        return _selection(pairs, merits, alone, known, bound, budget, rule, "greedy")
+    from .choice import choose
+
+    table = PerformanceTable(
+        pairs.tasks, tuple(map(str, range(len(members)))), (1,) * len(members),  # type: ignore[arg-type]
+        group_scores(merits, alone, members), higher_is_better=True, mean=True,
+    )  # fmt: skip
+    best = choose(table, budget, rule, solver="highs")
+    groups = np.array([[task in group for task in pairs.tasks] for group in best.groups])
+    if _served(merits, alone, groups)[1].sum() < _served(merits, alone, known)[1].sum():
+        groups = known
+    solver = "prices" if best.optimal else "greedy"
+    return _selection(pairs, merits, alone, groups, min(bound, best.bound * len(merits)), budget, rule, solver)
+
+
+def _served(merits: Floats, alone: Floats, groups: Bits) -> tuple[NDArray[np.int64], Floats]:
+    """(T,) the group that serves each task, small ones first where scores tie, and its score."""
+    scores = group_scores(merits, alone, groups)
     scores = np.where(np.isnan(scores), -np.inf, scores)
-    order = np.lexsort((np.arange(len(groups)), groups.sum(axis=1)))
-    groups, scores = groups[order], scores[order]
-    serving = scores.argmax(axis=0)
-    best = scores[serving, np.arange(count)]
+    return scores.argmax(axis=0), scores.max(axis=0)
+
+
+def _selection(
+    pairs: Affinity, merits: Floats, alone: Floats, groups: Bits, bound: float, budget: Fraction, rule: str, solver: str
+) -> Selection:
+    """These groups as a selection, after a second look at them.
+
+    Raises:
+        DataError: a task has no score in any of them.
+    """
+    tasks, count = pairs.tasks, len(pairs.tasks)
+    groups = groups[np.argsort(groups.sum(axis=1), kind="stable")]
+    serving, best = _served(merits, alone, groups)
     if not np.isfinite(best).all():
         task = tasks[int(np.flatnonzero(~np.isfinite(best))[0])]
         raise DataError(f"every task must have measured pairs, no group was found in which {task!r} has: measure them.")
     used = sorted(set(serving.tolist()))
-    merit = float(best.sum())
-    limit = max(merit, size_bound(sign * matrix, sign * alone, number, rule == "disjoint"))
-    optimal = limit - merit <= 1e-9 * count
-    value = sign * merit / count
+    sign = 1.0 if pairs.higher_is_better else -1.0
+    value, limit = sign * float(best.sum()) / count, sign * max(bound, float(best.sum())) / count
+    optimal = sign * (limit - value) <= _PROVEN
     return Selection(
         networks=tuple(Network(tuple(t for t, there in zip(tasks, groups[g], strict=True) if there)) for g in used),
         serves={task: used.index(int(g)) for task, g in zip(tasks, serving, strict=True)},
         value=value, cost=float(len(used)), budget=float(budget), rule=rule,
-        higher_is_better=pairs.higher_is_better, optimal=optimal, bound=value if optimal else sign * limit / count,
-        solver="greedy", by_task={t: sign * float(b) for t, b in zip(tasks, best, strict=True)},
+        higher_is_better=pairs.higher_is_better, optimal=optimal, bound=value if optimal else limit, solver=solver,
+        by_task={t: sign * float(b) for t, b in zip(tasks, best, strict=True)},
     )  # fmt: skip
 
 
@@ -163,8 +215,10 @@ class _Search:
         return float(self.scores(groups).max(axis=0).sum())
 
     def climbed(self, groups: Bits) -> Bits:
-        """The groups after as many steps as gain."""
-        return self._moved(groups) if self.disjoint else self._toggled(groups)
+        """The groups after as many steps as gain; partitions first become as good as partitions can."""
+        if (groups.sum(axis=0) == 1).all():
+            groups = self._moved(groups)
+        return groups if self.disjoint else self._toggled(groups)
 
     def _toggled(self, groups: Bits) -> Bits:
         groups = groups.copy()

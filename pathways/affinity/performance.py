@@ -13,6 +13,8 @@ from pathways.errors import ConfigError, DataError
 
 Array = NDArray[np.float64]
 
+_POWER = 15
+
 
 @dataclass(frozen=True, eq=False)
 class PerformanceTable:
@@ -27,6 +29,8 @@ class PerformanceTable:
         values: (N, T); NaN where a task is not in a network or was not measured with it.
         higher_is_better: whether larger values are better; losses are the other way.
         mean: whether a selection's value is the mean over tasks, in place of their sum.
+        groups: the tasks that are trained in each network, where some of them have no value; those with one when not
+            given.
 
     Raises:
         DataError: names twice, shapes that do not fit, a cost that is no number of at least 0, infinite values, a
@@ -46,6 +50,7 @@ class PerformanceTable:
     values: Array
     higher_is_better: bool = False
     mean: bool = False
+    groups: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         for axis in ("tasks", "names"):
@@ -68,6 +73,9 @@ class PerformanceTable:
             raise DataError(f"each network must have a task, found none for {self.names[empty[0]]!r}: drop its row.")
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
+        there = [self.groups[n:n + 1] and set(self._valued(n)) <= set(self.groups[n]) for n in range(len(self.names))]
+        if self.groups and not (all(there) and len(self.groups) == len(self.names)):
+            raise DataError("`groups` must hold, for each network, all tasks that have a value in it.")
 
     @property
     def sign(self) -> float:
@@ -86,6 +94,19 @@ class PerformanceTable:
 
     def members(self, network: int) -> tuple[str, ...]:
         """The tasks of a network."""
+        return self.groups[network] if self.groups else self._valued(network)
+
+    def whole(self) -> PerformanceTable:
+        """The networks in which every task has a value: where each task is in one network, no other can be chosen."""
+        if not self.groups:
+            return self
+        kept = [n for n, group in enumerate(self.groups) if len(group) == self.holds[n].sum()]
+        return replace(
+            self, names=tuple(self.names[n] for n in kept), costs=tuple(self.costs[n] for n in kept),
+            values=self.values[kept], groups=(),
+        )  # fmt: skip
+
+    def _valued(self, network: int) -> tuple[str, ...]:
         return tuple(task for task, there in zip(self.tasks, self.holds[network], strict=True) if there)
 
     def total(self, by_task: Sequence[float]) -> float:
@@ -104,14 +125,21 @@ def exact(cost: Fraction | float | str, name: str = "cost") -> Fraction:
     (Fraction(1, 10), Fraction(1, 10))
 
     Raises:
-        ConfigError: it is no finite number of at least 0.
+        ConfigError: it is no finite number of at least 0, or so large or small that its exact form has no use.
     """
     try:
-        value = cost if isinstance(cost, Fraction) else Fraction(str(cost).strip())
+        text = str(cost).strip()
+        _, _, power = text.lower().partition("e")
+        wild = abs(int(power)) > _POWER if power else False  # a fraction of 1e-999999999 would fill the memory
+        value = cost if isinstance(cost, Fraction) else Fraction(0 if wild else text)
     except (ValueError, ZeroDivisionError):
-        value = Fraction(-1)
+        wild, value = False, Fraction(-1)
     if value < 0:
-        raise ConfigError(f"`{name}` must be a number of at least 0, found {cost!s}.")
+        raise ConfigError(f"`{name}` must be a number of at least 0, found {str(cost)!r:.60}.")
+    if wild or value > Fraction(10) ** _POWER or 0 < value < Fraction(1, 10**_POWER):
+        raise ConfigError(
+            f"`{name}` must be 0 or a number from 1e-{_POWER} to 1e{_POWER}, found {text!r:.60}: choose another unit."
+        )
     return value
 
 

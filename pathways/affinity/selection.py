@@ -38,7 +38,7 @@ class Selection:
         higher_is_better: the sense of `value`.
         optimal: whether it is proven that no selection has a better value.
         bound: a value that none can beat; equal to `value` where optimal.
-        solver: what found it: `subsets`, `branch and bound`, `highs`, `greedy`.
+        solver: what found it: `subsets`, `branch and bound`, `prices`, `highs`, `greedy`.
         seconds: how long that took.
         by_task: what each task adds to the value, before it is averaged or summed.
         about: what else there is to say, plain data.

@@ -10,6 +10,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from pathways.errors import ConfigError
+
 from .performance import PerformanceTable
 
 Floats = NDArray[np.float64]
@@ -19,6 +21,8 @@ ROUNDING = 1e-14
 """Values that differ by less, relative to their size, are equal: sums of the same numbers in another order."""
 WORK = 2e8
 """The most steps worth taking here: some seconds. Others solve what is larger."""
+CELLS = 4e6
+"""The most entries of its table: 32 bytes each."""
 NEVER = np.int64(1) << 60
 """More than anything costs."""
 
@@ -37,18 +41,28 @@ class Scale:
 
     @classmethod
     def of(cls, costs: tuple[Fraction, ...], budget: Fraction, tasks: int) -> Scale:
-        """The largest unit, and the budget cut to what so many networks, one a task, could cost at most."""
+        """The largest unit, and the budget cut to what so many networks, one a task, could cost at most.
+
+        Raises:
+            ConfigError: the costs have so fine a common unit that sums of them overflow.
+        """
         denominator = math.lcm(*(cost.denominator for cost in costs))
         whole = [cost.numerator * (denominator // cost.denominator) for cost in costs]
         divisor = math.gcd(*whole) or 1
         unit = Fraction(divisor, denominator)
         units = tuple(w // divisor for w in whole)
+        if 2 * tasks * max(units) >= int(NEVER):
+            raise ConfigError(
+                f"costs must be multiples of one unit, the largest {float(NEVER) / 2 / tasks:.0e} of it, found "
+                f"{max(units):.0e} units of {float(unit):.0e}: round them."
+            )
         return cls(units, min(math.floor(budget / unit), tasks * max(units)), unit)
 
 
-def work(table: PerformanceTable, scale: Scale) -> float:
-    """About how many steps `by_subsets` takes: levels of the budget x distinct costs x 3^T / 2."""
-    return (scale.budget + 1) * len(set(scale.units)) * 3.0 ** len(table.tasks) / 2
+def fits(table: PerformanceTable, scale: Scale) -> bool:
+    """Whether `by_subsets` ends in seconds: levels of the budget x distinct costs x 3^T / 2 steps, and their memory."""
+    levels, count = scale.budget + 1, len(table.tasks)
+    return levels * len(set(scale.units)) * 3.0**count / 2 <= WORK and levels * 2.0**count <= CELLS
 
 
 def by_subsets(table: PerformanceTable, scale: Scale, disjoint: bool) -> tuple[int, ...] | None:
@@ -74,7 +88,7 @@ def by_subsets(table: PerformanceTable, scale: Scale, disjoint: bool) -> tuple[i
     costs = sorted(set(scale.units))
     # What ties are decided by, as one number: networks, then cost, then tasks in them.
     by_cost = count * count + 1
-    by_number = by_cost * (count * max(scale.units) + 1)
+    by_number = by_cost * (count * min(max(scale.units), scale.budget) + 1)
     best = np.full((len(costs), 1 << count), -np.inf)
     extra = np.full((len(costs), 1 << count), NEVER)
     which = np.zeros((len(costs), 1 << count), dtype=np.int64)
@@ -170,4 +184,4 @@ def least_costs(table: PerformanceTable, scale: Scale, disjoint: bool) -> Whole:
     return least
 
 
-__all__ = ["NEVER", "ROUNDING", "WORK", "Scale", "by_subsets", "least_costs", "work"]
+__all__ = ["NEVER", "ROUNDING", "Scale", "by_subsets", "fits", "least_costs"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,10 +12,8 @@ import numpy as np
 from pathways.errors import ConfigError, DataError
 
 from .matrix import Affinity
-from .matrix_files import from_csv, read_json
+from .matrix_files import Rows, csv_rows, from_csv, read_json
 from .performance import PerformanceTable, exact
-
-Rows = list[tuple[int, list[str]]]
 
 
 def read_table(file: str | Path, higher_is_better: bool | None = None) -> PerformanceTable | Affinity:
@@ -40,7 +37,7 @@ def read_table(file: str | Path, higher_is_better: bool | None = None) -> Perfor
         DataError: file, line, what was expected and what was found.
     """
     path = Path(file)
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         return _sensed(read_json(path), str(file), higher_is_better)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -57,11 +54,7 @@ def from_text(text: str, where: str = "`text`", higher_is_better: bool | None = 
     >>> from_text("target,a,self\nb,0.2,0.8\n")["b", "self"]
     0.8
     """
-    rows = [
-        (number, [cell.strip() for cell in next(csv.reader([line]))])
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip() and not line.startswith("#")
-    ]
+    _, rows = csv_rows(text, where)
     header = rows[0][1] if rows else [""]
     if header[0] == "affected_task":
         _columns(header, 1, where, rows[0][0])
@@ -125,10 +118,8 @@ def _performance(rows: Rows, where: str, higher_is_better: bool) -> PerformanceT
             raise DataError(f"{where}, line {number}: must name each network once, found {row[0]!r} again: rename it.")
         try:
             costs.append(exact(row[1]))
-        except ConfigError:
-            raise DataError(
-                f"{where}, line {number}: `cost` must be a number of at least 0, found {row[1]!r}."
-            ) from None
+        except ConfigError as error:
+            raise DataError(f"{where}, line {number}: {error}") from None
         names.append(row[0])
         values.append([_number(cell, where, number) for cell in row[2:]])
         if all(math.isnan(value) for value in values[-1]):
@@ -201,7 +192,7 @@ def _number(cell: str, where: str, number: int) -> float:
     except ValueError:
         value = math.inf
     if math.isinf(value):
-        raise DataError(f"{where}, line {number}: a value must be a finite number or empty, found {cell!r}.")
+        raise DataError(f"{where}, line {number}: a value must be a finite number or empty, found {cell!r:.60}.")
     return value
 
 

@@ -58,7 +58,8 @@ def greedy(table: Table, budget: Fraction | float | str, rule: str | None = None
     Raises:
         ConfigError: it ends with a task that nothing serves.
     """
-    whole, disjoint, limit = as_performance(table), rule == "disjoint", exact(budget, "budget")
+    disjoint, limit = rule == "disjoint", exact(budget, "budget")
+    whole = as_performance(table, disjoint=disjoint)
     chosen = by_greed(whole, Scale.of(whole.costs, limit, len(whole.tasks)), disjoint, swaps=False)
     return selected(whole, chosen, limit, _rule_of(whole, disjoint), "greedy")
 
@@ -84,7 +85,7 @@ def separate(table: Table, budget: Fraction | float | str | None = None) -> Sele
         ConfigError: a task has none in the table, or the budget does not suffice.
     """
     whole = as_performance(table)
-    alone = np.flatnonzero(whole.holds.sum(axis=1) == 1)
+    alone = np.flatnonzero([len(whole.members(n)) == 1 for n in range(len(whole.names))])
     if not whole.holds[alone].any(axis=0).all():
         task = whole.tasks[int(np.flatnonzero(~whole.holds[alone].any(axis=0))[0])]
         raise ConfigError(f"separate networks need one of {task!r} alone in the table, found none.")
@@ -114,7 +115,8 @@ def random_selections(
 
     Reference: Standley et al. 2020, 1905.07553: the random groupings of its figures, by its released code.
     """
-    whole, disjoint, limit = as_performance(table), rule == "disjoint", exact(budget, "budget")
+    disjoint, limit = rule == "disjoint", exact(budget, "budget")
+    whole = as_performance(table, disjoint=disjoint)
     scale = Scale.of(whole.costs, limit, len(whole.tasks))
     draw = _drawer(whole, scale, disjoint, rng)
     return tuple(selected(whole, draw(), limit, _rule_of(whole, disjoint), "random") for _ in range(count))
@@ -182,15 +184,15 @@ def value_curve(
     mean over draws); `all-in-one`; `separate`. NaN where a way has no choice within a budget.
 
     Args:
-        table: a performance table, or a pair matrix of at most 15 tasks.
+        table: a performance table, or a pair matrix of at most 14 tasks.
         budgets: (B,).
         rng: of the random choices.
         rule: that of the table when not given.
         draws: how many random choices at each budget.
         unit: of the value.
     """
-    whole = as_performance(table)
     disjoint = rule == "disjoint"
+    whole = as_performance(table, disjoint=disjoint)
     ruled = "disjoint" if disjoint else None
 
     def predicted(limit: Fraction) -> float:

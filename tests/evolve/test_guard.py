@@ -245,7 +245,15 @@ def test_guards_survive_plain_data(value: Any) -> None:
     made = MuNet(guard=value)
     again = MuNet(**json.loads(json.dumps(made.to_json())))
     assert again.guard == made.guard == as_guard(value)
-    assert MuNet(guard=False).guard is None
+
+
+def test_a_prior_comes_with_a_guard_unless_told_otherwise() -> None:
+    assert MuNet().guard is None
+    assert MuNet(parents="uniform").guard is None
+    assert MuNet(parents="prior").guard == Guard()
+    assert MuNet(parents="prior", guard=False).guard is False
+    again = MuNet(**json.loads(json.dumps(MuNet(parents="prior", guard=False).to_json())))
+    assert again.guard is False
 
 
 @pytest.mark.parametrize(("wrong", "message"), [

@@ -26,7 +26,7 @@ from pathways.testing.fake import Drive, drive, example_root, example_view, fake
 
 FIVE = after(5)
 RULES: list[Any] = ["uniform", "exhaustive", "prior"]
-SETTINGS = MuNet(generations=2, children=3, rates=OFTEN, mutable_rates=False)
+SETTINGS = MuNet(generations=2, children=3, rates=OFTEN, mutable_rates=False, guard=False)
 
 
 class TestMuNetWithUniformParents(StrategySuite):

@@ -19,7 +19,7 @@ tasks:
   - {source: digits_tasks, groups: [[0, 1], [2, 3], [4, 5], [6, 7]], jointly: {budget: 2, every: 2, seeds: 2}}
   - {source: digits_tasks, groups: [[8, 9]]}
 training: {steps: 6, batch: 16}
-strategy: {munet: {generations: 1, children: 2, probes: all, probe_training: {steps: 0}}}
+strategy: {munet: {generations: 1, children: 2, probes: all, probe_training: {steps: 0}, guard: false}}
 """
 
 
@@ -53,6 +53,21 @@ def test_each_group_becomes_one_lineage(run):
             trunks = {frozenset(system.champions[name].path.frozen()) - heads for name in group}
             assert len(heads) == len(group)
             assert len(trunks) == 1  # one shared path, to the blob
+
+
+def test_groups_are_guarded_unless_told_otherwise(config, tmp_path):
+    """A task for which the group's shared path is worse than a network of its own is learned alone."""
+    out = tmp_path / "run"
+    arguments = ["run", str(config), "--out", str(out), "--quiet", "--set", "strategy.munet.guard=null"]
+    assert main(arguments) == 0
+    with System.open(out) as system:
+        said = {name: champion.extra.get("guard", {}).get(name) for name, champion in system.champions.items()}
+        first = [said[name] for name in list(system.champions)[:4]]
+        assert all(first), said
+        for name, champion in list(system.champions.items())[:4]:
+            mates = [other for other in system.champions.values() if other.candidate == champion.candidate]
+            assert (said[name]["kept"] == "scratch") <= (len(mates) == 1)
+        assert said["digits/8-9"] is None  # it did not arrive with others
 
 
 def test_the_division_is_what_was_measured_and_is_not_measured_again(config, run):

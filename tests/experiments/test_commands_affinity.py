@@ -57,6 +57,7 @@ def test_rules_and_senses(files, capsys):
     assert asked(capsys, files["losses"], "--budget", "2", "--sense", "max")["value"] == pytest.approx(0.3 + 0.45 + 0.2)
     assert asked(capsys, files["pairs"], "--budget", "2")["value"] == pytest.approx(8 / 3)
     assert asked(capsys, files["pairs"], "--budget", "2", "--single", "9")["value"] == pytest.approx((3 + 3 + 9) / 3)
+    assert asked(capsys, files["pairs"], "--budget", "3", "--single", "-1e6")["value"] == pytest.approx(8 / 3)
     transfers = asked(capsys, files["first"], files["second"], "--budget", "2")
     assert transfers["transfers"] == {"t": "a|b", "u": "a"}
     priced = asked(capsys, files["first"], "--budget", "2", "--source-cost", "a=3")
@@ -93,6 +94,8 @@ def test_the_text_for_people(files, capsys):
 @pytest.mark.parametrize(("arguments", "why"), [
     (["losses", "--budget", "0.9"], "`budget` must be at least 1 for every task to be served, found 0.9: raise it."),
     (["losses", "--budget", "some"], "`budget` must be a number"),
+    (["losses", "--budget", "1e400"], "`budget` must be 0 or a number from 1e-15 to 1e15, found '1e400'"),
+    (["losses", "--budget", "-1e3"], "`budget` must be a number of at least 0, found '-1e3'"),
     (["losses", "--budget", "2", "--single", "1"], "`single` must come with a pair matrix"),
     (["pairs", "--budget", "2", "--single", "low"], "`--single` must be a finite number or `diagonal`, found 'low'"),
     (["pairs", "--budget", "2", "--hoa"], "`--hoa` needs a performance table"),

@@ -11,6 +11,7 @@ from pathways.palette import FAINT, INK
 from pathways.report.drawing import few_ticks, legend_above, new_figure
 
 from .colours import MARKS, way_colour
+from .heatmap import exponent, times
 
 BAND = ("random low", "random high")
 """Names in `Curve.predicted` of the ends of the band around `random`, where they are known."""
@@ -28,13 +29,15 @@ def budget(findings: Findings) -> Figure | None:
     ways = [name for name in curve.predicted if name not in BAND and np.isfinite(curve.predicted[name]).any()]
     if not len(budgets) or not ways:
         return None
+    every = np.concatenate([curve.predicted[name] for name in ways])
+    scale = 10.0 ** exponent(every)
     with styled():
         figure, axes = new_figure(3.7)
         if all(name in curve.predicted for name in BAND):
-            low, high = (curve.predicted[name] for name in BAND)
+            low, high = (curve.predicted[name] / scale for name in BAND)
             axes.fill_between(budgets, low, high, color=way_colour("random"), alpha=0.2, linewidth=0)
         for name in ways:
-            values = np.asarray(curve.predicted[name], dtype=np.float64)
+            values = np.asarray(curve.predicted[name], dtype=np.float64) / scale
             known = np.isfinite(values)
             wide = name == "exact"
             axes.plot(
@@ -51,7 +54,7 @@ def budget(findings: Findings) -> Figure | None:
         better = "higher is better" if curve.higher_is_better else "lower is better"
         axes.set(
             xlabel="budget, in networks of full size",
-            ylabel=literal(f"value by the rule {curve.rule}, predicted\n({_unit(curve.unit)}{better})"),
+            ylabel=literal(f"value by the rule {curve.rule}, predicted\n({_unit(curve.unit, times(every))}{better})"),
         )
         axes.xaxis.set_major_locator(few_ticks())
         axes.margins(x=0.04)
@@ -61,8 +64,9 @@ def budget(findings: Findings) -> Figure | None:
     return figure
 
 
-def _unit(unit: str) -> str:
-    return f"{unit}; " if unit else ""
+def _unit(unit: str, power: str) -> str:
+    named = " ".join(part for part in (unit, power) if part)
+    return f"{named}; " if named else ""
 
 
 __all__ = ["BAND", "budget"]

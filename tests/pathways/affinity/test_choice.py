@@ -142,8 +142,31 @@ def test_costs_are_exact():
     assert choose(table, 1).cost == pytest.approx(1)
     with pytest.raises(ConfigError, match=r"`budget` must be at least 1 for every task to be served, found 0\.99"):
         choose(table, "0.99")
-    with pytest.raises(ConfigError, match="`budget` must be a number of at least 0, found much"):
+    with pytest.raises(ConfigError, match="`budget` must be a number of at least 0, found 'much'"):
         choose(table, "much")
+
+
+@pytest.mark.parametrize(("cost", "why"), [
+    ("1e400", "`cost` must be 0 or a number from 1e-15 to 1e15, found '1e400'"),
+    ("1e-999999999", "from 1e-15 to 1e15"), ("9" * 30, "from 1e-15 to 1e15"), (1e300, "from 1e-15 to 1e15"),
+    ("1e1e1", "`cost` must be a number of at least 0"), ("0.1234567890123456789", "multiples of one unit"),
+])  # fmt: skip
+def test_costs_too_fine_or_large_to_be_exact_are_refused(cost, why):
+    with pytest.raises(ConfigError, match=why):
+        choose(PerformanceTable(("a",), ("n", "m"), (cost, 1), [[0.5], [0.25]]), 1)
+
+
+def test_one_costly_network_does_not_overflow_the_others():
+    found = choose(PerformanceTable(("a", "b"), ("n", "m"), ("1e14", "0.01"), [[0.5, 0.5], [0.25, 2.0]]), "0.01")
+    assert (found.groups, found.value, found.optimal) == ((("a", "b"),), 2.25, True)
+
+
+def test_costs_without_a_coarse_unit_go_to_highs():
+    rows = [[1, nan], [nan, 1], [1.5, 1.5]]
+    table = PerformanceTable(("a", "b"), ("a", "b", "ab"), ("1.0000001", "1", "1.1"), rows)
+    for budget, value in (("2", 3), ("2.0000001", 2)):
+        found = choose(table, budget)
+        assert (found.solver, found.value, found.optimal) == ("highs", value, True)
 
 
 def test_networks_of_many_tasks_go_to_highs():
@@ -257,6 +280,28 @@ def test_pairs_that_were_not_measured_score_nothing():
         choose(pairs_of([[nan, nan], [nan, nan]], higher_is_better=False), 1)
 
 
+def test_a_task_without_a_score_is_in_its_group_all_the_same():
+    half = pairs_of([[0, nan, 2], [9, 0, 1], [1, 1, 0]])  # a helps b; what b does to a was not measured
+    found = choose(half, 2)
+    assert found.groups == (("a", "b"), ("a", "c"))
+    assert (found.serves, found.value) == ({"a": 1, "b": 0, "c": 1}, pytest.approx(4))
+    apart = choose(half, 2, "disjoint", single=0)
+    assert apart.groups == (("b",), ("a", "c"))
+    assert apart.value == pytest.approx(1)
+    table = as_performance(half)
+    assert table.members(table.names.index("a|b")) == ("a", "b")
+    assert "a|b" not in as_performance(half, disjoint=True).names
+
+
+def test_names_may_hold_what_joins_them():
+    names = ("a", "b", "a|b", "a\\", "|b")
+    matrix = np.arange(25.0).reshape(5, 5)
+    odd = choose(Affinity(names, names, "co-training", "table", "", matrix), 2)
+    plain = choose(pairs_of(matrix), 2)
+    assert odd.value == plain.value
+    assert odd.groups == tuple(tuple(names["abcde".index(task)] for task in group) for group in plain.groups)
+
+
 # -- sources of transfers ------------------------------------------------------------------------------------------
 
 
@@ -350,7 +395,7 @@ def test_rules_and_kinds_that_do_not_fit():
             choose(table, 1, **given_)
     names = tuple(map(str, range(16)))
     many = Affinity(names, names, "co-training", "table", "", np.eye(16))
-    with pytest.raises(ConfigError, match="at most 15 tasks, found 16"):
+    with pytest.raises(ConfigError, match="at most 14 tasks, found 16"):
         as_performance(many)
 
 
@@ -358,7 +403,7 @@ def test_tables_that_are_not_tables():
     for parts, why in (
         ((("a", "a"), ("n",), (1,), [[1, 1]]), "`tasks` must name each once"),
         ((("a",), ("n",), (1,), [[1, 1]]), "must have the shape"),
-        ((("a",), ("n",), (-1,), [[1]]), "at least 0, found -1"),
+        ((("a",), ("n",), (-1,), [[1]]), "at least 0, found '-1'"),
         ((("a",), ("n",), (1,), [[np.inf]]), "must be finite"),
         ((("a",), ("n",), (1,), [[nan]]), "found none for 'n'"),
     ):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pathways.affinity import Affinity, PerformanceTable, hoa
+from pathways.affinity import Affinity, PerformanceTable, choose, hoa
 from pathways.affinity.higher_order import group_scores, groups_of, scored
 from pathways.errors import ConfigError, DataError
 
@@ -35,6 +35,13 @@ def test_pairs_that_were_not_measured():
     assert np.array_equal(hoa(table).values[1], [1, 2, nan], equal_nan=True)
     with pytest.raises(DataError, match="a measured pair of 'abc', found none"):
         hoa(PerformanceTable(tuple("abc"), ("abc",), (1,), rows[1:]))
+
+
+def test_a_network_keeps_its_tasks_where_none_of_their_pairs_was_measured():
+    rows = [[1, 2, nan, nan], [7, 8, 9, nan], [nan, nan, nan, 3], [nan, nan, 6, nan]]
+    predicted = hoa(PerformanceTable(tuple("abcd"), ("ab", "abc", "d", "c"), (1, 1, 1, 1), rows))
+    assert predicted.members(1) == ("a", "b", "c")
+    assert choose(predicted, 3, "disjoint").groups == (("a", "b"), ("d",), ("c",))
 
 
 def test_all_groups_in_their_order():

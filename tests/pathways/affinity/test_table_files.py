@@ -1,5 +1,6 @@
 """Tables are read by their header, and what is wrong with one is said with its line."""
 
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -80,3 +81,50 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="can be read"):
         read_table(tmp_path / "a.csv")
+
+
+def test_names_in_quotes_and_comments():
+    head = 'network,cost, "a, b" ,"c\nd","e ""f"""\n'
+    table = from_text(head + '"#1",1,1,2,3\n# and, so, on,,\n\n#2,1,1,2,3\nx\u2028y,1,,2,\n')
+    assert table.tasks == ("a, b", "c\nd", 'e "f"')
+    assert table.names == ("#1", "x\u2028y")
+    with pytest.raises(DataError, match="line 5: `cost`"):
+        from_text('network,cost,"a\nb"\nn,1,2\n# so\nm,x,2\n')
+    with pytest.raises(DataError, match="line 2: must be a row of cells, found that field larger"):
+        from_text("network,cost,a\n" + "n" * 200_000 + ",1,2\n")
+
+
+def test_matrices_with_odd_names_come_back(tmp_path):
+    names = ("#a", 'b "c", d', "e\nf", "ü|1")
+    found = Affinity(names, names, "co-training", "table", "", np.arange(32.0).reshape(2, 1, 4, 4))
+    for file in (write_csv(found, tmp_path / "a.csv"), write_json(found, tmp_path / "a.JSON")):
+        read = read_table(file)
+        assert (read.affected, read.sources) == (names, names)
+        assert np.array_equal(read.readings, found.readings)
+
+
+@pytest.mark.parametrize(("head", "why"), [
+    ("higher_is_better: False", "line 1: `higher_is_better` must be written as JSON, such as true"),
+    ('higher_is_better: "no"', "`higher_is_better` must be true or false, found 'no'"),
+    ("shared: 5", "`shared` must be a list of names, found 5"), ("about: []", "`about` must be a mapping"),
+    ('kind: "both"', "`kind` must be one of"),
+])  # fmt: skip
+def test_what_a_matrix_says_of_itself_is_read_or_refused(head, why):
+    with pytest.raises(DataError, match=r"mine\.csv") as error:
+        from_text(f"# {head}\naffected_task,a\na,1\n", "mine.csv")
+    assert why in str(error.value)
+
+
+@pytest.mark.parametrize("change", [
+    {"affected": "ab"}, {"affected": 5}, {"sources": [1, 2]}, {"steps": "x"}, {"steps": [True]}, {"shared": 3},
+    {"about": 3}, {"higher_is_better": 1}, {"matrix": [[1, 2]]}, {"kind": ["transfer"]}, {"matrix": [["x", 1], [1, 1]]},
+])  # fmt: skip
+def test_json_that_is_no_matrix_is_refused_with_its_file(tmp_path, change):
+    whole = {"affected": ["a", "b"], "sources": ["a", "b"], "kind": "co-training", "estimator": "x",
+             "matrix": [[1, 2], [3, 4]]}  # fmt: skip
+    file = tmp_path / "m.json"
+    file.write_text("\ufeff" + json.dumps(whole))
+    assert read_table(file)["b", "a"] == 3
+    file.write_text(json.dumps({**whole, **change}))
+    with pytest.raises(DataError, match=r"m\.json"):
+        read_table(file)

@@ -99,3 +99,11 @@ def test_the_curve_of_a_pair_matrix():
     assert np.isnan(curve.predicted["hoa"]).all()
     assert np.all(np.diff(curve.predicted["exact"]) >= 0)
     assert np.all(curve.predicted["exact"] >= curve.predicted["random"])
+
+
+def test_a_group_of_which_a_task_was_not_measured_is_no_network_of_its_own():
+    half = pairs([[5.0, nan], [9.0, 5.0]])
+    assert separate(half).value == pytest.approx(-1e6)
+    assert greedy(half, 2, "disjoint").groups == (("t0",), ("t1",))
+    [drawn] = random_selections(half, 2, 1, np.random.default_rng(0), "disjoint")
+    assert sorted(drawn.groups) == [("t0",), ("t1",)]
