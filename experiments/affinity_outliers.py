@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 Data = dict[str, tuple[Array, NDArray[Any]]]
 TASKS, MIRRORED = 8, 2
 PROBLEMS = ("digits, two mirrored", "digits, none mirrored", "diabetes by sex and age")
-TREES = {"shared": 5, "split": 60, "own": 0}
+TREES: Mapping[str, Any] = {"shared": 5, "split": 60, "own": 0}
 
 
 def digit_parts(seed: int, mirrored: int, samples: int = 200) -> Data:
@@ -66,14 +66,14 @@ def patient_groups() -> Data:
     }  # fmt: skip
 
 
-def fitted(problem: str, seed: int, trees: Mapping[str, int] = TREES) -> OutlierBoosting:
+def fitted(problem: str, seed: int, trees: Mapping[str, Any] = TREES) -> OutlierBoosting:
     """A problem's tasks, split in two while they are learned."""
     if problem == PROBLEMS[2]:
         return outlier(patient_groups(), seed=seed, **trees)
     return outlier(digit_parts(seed, MIRRORED if problem == PROBLEMS[0] else 0), target="classes", seed=seed, **trees)
 
 
-def run(seeds: Iterable[int], trees: Mapping[str, int] = TREES) -> list[dict[str, Any]]:
+def run(seeds: Iterable[int], trees: Mapping[str, Any] = TREES) -> list[dict[str, Any]]:
     """For each problem how often outliers were named, which, and how far apart the two sides stood."""
     rows, numbers = [], list(seeds)
     for problem in PROBLEMS:
