@@ -59,13 +59,13 @@ class Study:
         ConfigError: a setting out of range, or a rule that does not fit the first estimator's kind.
 
     Example:
-        >>> Study(estimators=("pairs",), budget=2, seeds=1).rule
+        >>> Study(budget=2, seeds=1).rule
         'tag'
         >>> Study(estimators=(Measured("transfer", {"orders": []}), "logme")).rule
         'taskonomy'
     """
 
-    estimators: tuple[Estimator | str, ...] = ("pairs",)
+    estimators: tuple[Estimator | str, ...] = (Record("lookahead"),)
     rule: str = ""
     budget: int = 2
     seeds: int = 3
