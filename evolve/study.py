@@ -59,13 +59,13 @@ class Study:
         ConfigError: a setting out of range, or a rule that does not fit the first estimator's kind.
 
     Example:
-        >>> Study(estimators=("pairs",), budget=2, seeds=1).rule
+        >>> Study(budget=2, seeds=1).rule
         'tag'
         >>> Study(estimators=(Measured("transfer", {"orders": []}), "logme")).rule
         'taskonomy'
     """
 
-    estimators: tuple[Estimator | str, ...] = ("pairs",)
+    estimators: tuple[Estimator | str, ...] = (Record("lookahead"),)
     rule: str = ""
     budget: int = 2
     seeds: int = 3
@@ -89,6 +89,10 @@ class Study:
                     f"`estimators` must be records of co-training estimators, `Measured` or names of "
                     f"{sorted(MEASURED)}, found {estimator!r}."
                 )
+        names = [estimator.estimator for estimator in self.measured]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ConfigError(f"`estimators` must name each once, found {twice!r} twice: drop one.")
         self._check_rule()
         if self.sampler not in SAMPLERS:
             raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
@@ -142,7 +146,8 @@ class Session:
         self, system: System, tasks: Sequence[Task], study: Study, engine: Engine | None = None,
         progress: Progress | None = None,
     ) -> None:
-        require_several(tasks)
+        require_together(study, tasks)
+        check_tasks(study, tasks)
         self.system, self.study, self.engine, self.progress = system, study, engine, progress
         self.tasks = {task.name: task for task in sorted(tasks, key=lambda task: task.name)}
         self.names = tuple(self.tasks)
@@ -151,7 +156,7 @@ class Session:
         self.seeds = tuple(range(system.seed, system.seed + study.seeds))
         self.results: dict[str, Result] = {}
         self.training_seconds = 0.0
-        check_tasks(study, list(self.tasks.values()))
+        require_steps(self.training)
 
     def network(self, tasks: Sequence[str], seed: int, record: Record | None = None) -> Candidate:
         """The network of these tasks, for one seed. The one of all tasks is that which the first record rode on."""
@@ -180,10 +185,34 @@ class Session:
         return seconds / sum(result.cpu_seconds - result.reading_seconds for result in results)
 
 
-def require_several(tasks: Sequence[Task]) -> None:
-    """Raise a `ConfigError` where there are fewer than two tasks."""
+def require_steps(training: Training) -> None:
+    """Raise a `ConfigError` where networks are not trained at all."""
+    if training.steps < 1:
+        raise ConfigError(f"`training.steps` must be at least 1 for a study, found {training.steps}: raise it.")
+
+
+def require_together(study: Study, tasks: Sequence[Task]) -> None:
+    """Raise a `ConfigError` where tasks are too few, cannot share a network, or cannot be averaged."""
     if len(tasks) < 2:
         raise ConfigError(f"`tasks` must be at least two for a study, found {[task.name for task in tasks]}.")
+    first = tasks[0]
+    for task in tasks[1:]:
+        if task.inputs != first.inputs:
+            raise ConfigError(
+                f"`tasks` must read the same inputs to share a network, found {_inputs(first)} for {first.name!r} "
+                f"and {_inputs(task)} for {task.name!r}: study them apart."
+            )
+        if study.verify and task.measured_by.name != first.measured_by.name:
+            raise ConfigError(
+                f"`tasks` must be measured alike, since gains are averaged over them, found {first.measured_by.name} "
+                f"for {first.name!r} and {task.measured_by.name} for {task.name!r}: study them apart, or set "
+                f"`verify: false`."
+            )
+
+
+def _inputs(task: Task) -> str:
+    """The inputs of a task as its errors name them."""
+    return ", ".join(f"{name}: {port}" for name, port in task.inputs.items())
 
 
 def check_tasks(study: Study, tasks: Sequence[Task]) -> None:
@@ -206,4 +235,7 @@ def check_tasks(study: Study, tasks: Sequence[Task]) -> None:
                 )
 
 
-__all__ = ["MEASURED", "RULES", "Estimator", "Session", "Study", "check_tasks", "require_several"]
+__all__ = [
+    "MEASURED", "RULES", "Estimator", "Session", "Study", "check_tasks", "require_steps",
+    "require_together",
+]

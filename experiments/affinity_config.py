@@ -24,7 +24,7 @@ from pathways.affinity.table import CO_TRAINING
 from pathways.candidate import Training
 from pathways.evolve.measured.measured import Measured
 from pathways.evolve.measured.table import MEASURED
-from pathways.evolve.study import Estimator, Study
+from pathways.evolve.study import Estimator, Study, require_steps
 from pathways.recording import Record
 
 from .config import EngineConfig, Root, Source, check_name, sources
@@ -66,14 +66,19 @@ class AffinityConfig:
         place = Place(file)
         if not isinstance(data, Mapping):
             raise place.error(f"must hold a mapping with {[f.name for f in fields(cls)]}, found {data!r:.80}.")
+        if "strategy" in data:
+            raise place.error("must be a study of affinity, found a run with a `strategy`: use `pathways run`.")
         easy = {key: item for key, item in data.items() if key not in ("tasks", "affinity")}
         values = changed(cls, easy, place, {})
         check_name(values.get("name"), place)
-        if "tasks" not in data:
-            raise place.error("must have `tasks`: add it.")
+        for key in ("tasks", "root"):
+            if data.get(key) is None:
+                raise place.error(f"must have `{key}`: add it.")
         values["tasks"] = sources(data["tasks"], place / "tasks")
         values["affinity"] = _study(data.get("affinity"), place / "affinity", values.get("training", Training()))
-        return made(lambda: cls(**values), place)
+        whole: AffinityConfig = made(lambda: cls(**values), place)
+        made(lambda: require_steps(whole.affinity.training or whole.training), place)
+        return whole
 
     def resolved(self) -> dict[str, Any]:
         """The study as plain data with nothing left to defaults; `read` reads it back."""

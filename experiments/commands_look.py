@@ -44,8 +44,21 @@ def _show(options: argparse.Namespace) -> int:
     if options.json:
         print_json(summary)
     else:
-        print(summary_text(summary))
+        print(_study_text(options.directory) if not summary["tasks"] else summary_text(summary))
     return 0
+
+
+def _study_text(directory: Path) -> str:
+    """What to look at where no task is learned: a study of affinity learns none."""
+    from .affinity_config import is_study
+    from .yaml_file import read_yaml
+
+    file = directory / "config.yaml"
+    if not file.exists() or not is_study(read_yaml(file)):
+        return "no task is learned yet"
+    if (directory / "findings.json").exists():
+        return f"a study of affinity, which learns no task: what it found is in {directory / 'report.html'}"
+    return f"a study of affinity under way: go on with `pathways resume {directory}`"
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -30,6 +30,8 @@ def add(commands: Any) -> None:
 
 
 def _affinity(options: argparse.Namespace) -> int:
+    from pathways.errors import ConfigError
+
     from .affinity_config import AffinityConfig
     from .overrides import with_overrides
     from .yaml_file import read_yaml
@@ -37,6 +39,8 @@ def _affinity(options: argparse.Namespace) -> int:
     file = str(options.config)
     config = AffinityConfig.read(with_overrides(read_yaml(options.config), options.overrides, file), file)
     if options.workers is not None:
+        if options.workers < 0:
+            raise ConfigError(f"`--workers` must be at least 0, found {options.workers}.")
         config = replace(config, engine=replace(config.engine, workers=options.workers))
     return carry_out_study(config, file, options.out or Path("runs") / config.name, options)
 
@@ -48,14 +52,15 @@ def carry_out_study(config: Any, file: str, out: Path, options: argparse.Namespa
     from pathways.affinity.report.files import numbers
     from pathways.affinity.report.tables import tables
     from pathways.evolve.run_study import run_study
-    from pathways.evolve.study import require_several
+    from pathways.evolve.study import check_tasks, require_together
     from pathways.progress import ProgressLine
 
     from .runner import existing, load_tasks, make_system, with_fingerprints
     from .tables import ENGINES, resolve
 
     tasks = load_tasks(config, file, options.data)
-    require_several(tasks)
+    require_together(config.affinity, tasks)  # before anything is written
+    check_tasks(config.affinity, tasks)
     config = with_fingerprints(config, tasks, file)
     extra = given_families(options.families)
     system = existing(out, config, extra) or make_system(out, config, tasks, extra)

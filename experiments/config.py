@@ -163,6 +163,8 @@ def config_from(data: Any, file: str) -> Config:
     place = Place(file)
     if not isinstance(data, Mapping):
         raise place.error(f"must hold a mapping with {[f.name for f in fields(Config)]}, found {data!r:.80}.")
+    if "affinity" in data and "strategy" not in data:
+        raise place.error("must be a run, found a study of `affinity`: use `pathways affinity`.")
     easy = {key: item for key, item in data.items() if key not in ("tasks", "strategy", "controls")}
     values = changed(Config, easy, place, {})
     check_name(values.get("name"), place)

@@ -90,11 +90,6 @@ def test_another_configuration_is_refused_there(config, study, capsys):
     assert "holds a run of another configuration: `affinity.budget` was 2 and is 1" in error
 
 
-def test_a_study_is_no_run(study, config, tmp_path, capsys):
-    assert "`affinity` is not a setting" in refused(capsys, "run", config, "--out", tmp_path / "x")
-    assert not (tmp_path / "x").exists()
-
-
 def test_the_configuration_reads_back(config):
     read = AffinityConfig.read(read_yaml(config), str(config))
     assert read.affinity == Study(
@@ -117,6 +112,11 @@ def test_the_configuration_reads_back(config):
     ("name=a/b", r"must be usable as the name of a directory"),
     ("tasks=[{source: digits_tasks, groups: [[0, 1]]}]", r"`tasks` must be at least two for a study"),
     ("affinity.estimators=[{lookahead: {speed: 3}}]", r"speed"),
+    ("affinity.estimators=[pairs, lookahead, {lookahead: {every: 2}}]", r"each once, found 'lookahead' twice"),
+    ("root=null", r"must have `root`"),
+    ("training.steps=0", r"`training.steps` must be at least 1 for a study, found 0"),
+    ("strategy={name: munet}", r"found a run with a `strategy`: use `pathways run`"),
+    ("tasks=[{source: wine}, {source: breast_cancer}]", r"same inputs .*dim=13\) for 'wine' and .*dim=30\)"),
 ])
 def test_what_is_wrong_is_said_and_nothing_is_written(config, change, message, tmp_path, capsys):
     error = refused(capsys, "affinity", config, "--out", tmp_path / "out", "--set", change)
@@ -124,6 +124,49 @@ def test_what_is_wrong_is_said_and_nothing_is_written(config, change, message, t
 
     assert re.search(message, error), error
     assert not (tmp_path / "out").exists()
+
+
+def test_workers_below_zero_are_refused(config, tmp_path, capsys):
+    assert "`--workers` must be at least 0, found -1" in refused(capsys, "affinity", config, "--workers", "-1")
+
+
+def test_classes_and_values_are_not_averaged(tmp_path, capsys):
+    rows = "".join(f"{i % 7},{i % 5}.5,{i}.25,{'hi' if i % 3 else 'lo'}\n" for i in range(60))
+    (tmp_path / "table.csv").write_text(f"a,b,y,c\n{rows}")
+    source = f"source: csv, file: {tmp_path / 'table.csv'}, allow_duplicates: true"
+    text = CONFIG.replace("{family: flatten}, ", "").replace(
+        "{source: digits_tasks, groups: [[0, 1], [2, 3], [4, 5]]}",
+        f"{{{source}, target: y, name: values, drop: [c]}}, {{{source}, target: c, name: classes, drop: [y]}}",
+    )
+    (tmp_path / "mixed.yaml").write_text(text)
+    out = tmp_path / "out"
+    error = refused(capsys, "affinity", tmp_path / "mixed.yaml", "--out", out)
+    assert "`tasks` must be measured alike" in error
+    assert "r2 for 'values' and accuracy for 'classes'" in error
+    assert not out.exists()
+    changes = ["--set", "affinity.verify=false", "--set", "affinity.estimators=[lookahead]"]
+    assert main(["affinity", str(tmp_path / "mixed.yaml"), "--out", str(out), "--quiet", *changes]) == 0
+
+
+def test_runs_and_studies_are_told_apart(config, study, tmp_path, capsys):
+    error = refused(capsys, "run", config, "--out", tmp_path / "x")
+    assert "found a study of `affinity`: use `pathways affinity`" in error
+    assert not (tmp_path / "x").exists()
+    run = written_run(tmp_path)
+    assert "use `pathways affinity`" in refused(capsys, "run", run, "--out", study)
+    assert main(["show", str(study)]) == 0
+    assert "a study of affinity, which learns no task" in capsys.readouterr().out
+    (study / "findings.json").rename(tmp_path / "findings.json")
+    assert main(["show", str(study)]) == 0
+    assert "pathways resume" in capsys.readouterr().out
+    (tmp_path / "findings.json").rename(study / "findings.json")
+
+
+def written_run(folder):
+    """The configuration of a run of the same tasks."""
+    text = CONFIG[: CONFIG.index("affinity:")] + "strategy: {munet: {generations: 1, children: 1}}\n"
+    (folder / "run.yaml").write_text(text)
+    return folder / "run.yaml"
 
 
 def test_no_configuration_at_all(tmp_path):
