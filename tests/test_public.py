@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 import pathways
+from pathways import affinity
+from pathways.affinity.table import CO_TRAINING, ESTIMATORS, TRANSFERABILITY, UNITS
 from pathways.data import SOURCES
+from pathways.evolve.measured.table import MEASURED
 from pathways.experiments.tables import ENGINES, STRATEGIES, resolve
 from pathways.modules import BUILT_IN, FAMILIES
 
@@ -98,6 +101,45 @@ def test_every_data_source_is_documented_and_tested(name: str) -> None:
     assert function.__doc__
     assert inspect.signature(function).return_annotation is not inspect.Signature.empty
     assert mentioning(name), f"no test mentions source `{name}`"
+
+
+SUITES = dict.fromkeys(CO_TRAINING, "CoTrainingEstimatorSuite") | dict.fromkeys(TRANSFERABILITY, "TransferabilitySuite")
+"""By estimator, the conformance suite that its test inherits."""
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_every_estimator_is_documented_tested_and_cited(name: str) -> None:
+    file, _, function = ESTIMATORS[name].partition(":")
+    estimator = getattr(importlib.import_module(f"pathways.affinity.{file}"), function)
+    assert estimator.__name__ == name
+    assert getattr(affinity, name) is estimator, f"`pathways.affinity.{name}` is not estimator `{name}`"
+    assert name in affinity.__all__
+    said = estimator.__doc__ or ""
+    assert ">>>" in said, f"estimator `{name}` has no example"
+    assert CITATION.search(said[said.find("Reference") :]), f"estimator `{name}` cites nothing"
+    assert mentioning(name), f"no test mentions estimator `{name}`"
+    suite = SUITES.get(name)
+    assert suite is None or suite in TESTS[f"test_{name}.py"], f"`{name}` has no conformance test, `{suite}`"
+    assert name not in CO_TRAINING or UNITS[name], f"readings of `{name}` have no unit"
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_every_estimator_of_studies_is_documented_tested_and_cited(name: str) -> None:
+    file, _, function = MEASURED[name].partition(":")
+    estimator = getattr(importlib.import_module(f"pathways.evolve.measured.{file}"), function)
+    said = estimator.__doc__ or ""
+    assert CITATION.search(said[said.find("Reference") :]), f"`{name}` of studies cites nothing"
+    for setting in inspect.signature(estimator).parameters:
+        assert len(inspect.signature(estimator).parameters) == 1 or f"{setting}: " in said, f"`{name}` hides {setting}"
+    assert mentioning(name), f"no test mentions `{name}`"
+
+
+@pytest.mark.parametrize("name", sorted(affinity.__all__))
+def test_every_public_name_of_affinity_is_documented_and_tested(name: str) -> None:
+    value = getattr(affinity, name)
+    assert value.__doc__
+    assert not value.__doc__.startswith(f"{name}("), f"`{name}` has only what dataclasses generate"
+    assert mentioning(name), f"no test mentions `pathways.affinity.{name}`"
 
 
 @pytest.mark.parametrize("name", sorted(set(pathways.__all__) - {"__version__"}))

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import false_discovery_control, ttest_1samp
 from torch import nn
 
-from pathways.affinity import Affinity, dependence, short_runs
+from pathways.affinity import Affinity, Dependence, dependence, short_runs
 from pathways.affinity.dependence import benjamini_hochberg, holm
 from pathways.errors import ConfigError, DataError
 from pathways.testing import MatrixEstimatorSuite
@@ -82,6 +82,7 @@ def test_what_is_common_to_a_repeat_cancels() -> None:
 
 def test_who_may_share_a_run() -> None:
     found = dependence(simulated(0, {("a", "b"): 30.0}), TASKS, repeats=8)
+    assert isinstance(found, Dependence)
     assert not found.may_share("a", "b")
     assert not found.may_share("b", "a")
     assert found.may_share("c", "d")
