@@ -195,7 +195,8 @@ class _Search:
         count = len(merits)
         pairs = merits[~np.eye(count, dtype=bool)]
         known = pairs[np.isfinite(pairs)]
-        low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+        low = float(known.min()) if len(known) else 0.0
+        high = max([low, *known.tolist(), *alone[np.isfinite(alone)].tolist()])
         below = 4.0 * count * (high - low + 1e-12 * max(abs(high), abs(low)) + 1e-300)
         self.pairs = np.where(np.isnan(merits), low - 4 * count * below, merits)
         np.fill_diagonal(self.pairs, 0.0)

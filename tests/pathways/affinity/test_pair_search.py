@@ -32,6 +32,23 @@ def test_it_finds_what_is_best_and_proves_it(rule, better):
             assert bound / 8 >= sign * exact.value - 1e-9
 
 
+@pytest.mark.parametrize("rule", ["tag", "disjoint"])
+@pytest.mark.parametrize("alone", [-3.0, 3.0])
+def test_every_task_is_served_where_a_task_alone_scores_far_from_pairs(rule, alone):
+    nan = float("nan")
+    for pairs_of in (np.zeros((4, 4)), np.full((4, 4), 0.3), 1e-7 * np.arange(16.0).reshape(4, 4)):
+        for missing in (False, True):
+            matrix = pairs_of.copy()
+            if missing:
+                matrix[0, 1] = nan
+            for number in (1, 2):
+                if missing and number == 1:
+                    continue
+                asked = pairs(matrix, False), Fraction(number), rule
+                exact, found = choose(*asked, single=alone), by_search(*asked, single=alone)
+                assert found.value == pytest.approx(exact.value, abs=1e-12)
+
+
 def test_planted_groups_among_many_tasks_are_found():
     truth = np.arange(24) % 4
     noise = np.random.default_rng(0).normal(size=(24, 24))
