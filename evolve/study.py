@@ -160,9 +160,8 @@ class Session:
 
     def network(self, tasks: Sequence[str], seed: int, record: Record | None = None) -> Candidate:
         """The network of these tasks, for one seed. The one of all tasks is that which the first record rode on."""
-        first = self.study.estimators[0]
-        if record is None and len(tasks) == len(self.names) and isinstance(first, Record):
-            record = first
+        if record is None and len(tasks) == len(self.names):
+            record = next((e for e in self.study.measured if isinstance(e, Record)), None)
         return shared_network(
             [self.tasks[name] for name in self.names if name in tasks], self.trunk, self.training,
             self.system.families, seed=seed, sampler=self.study.sampler, record=record,

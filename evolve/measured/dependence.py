@@ -37,8 +37,9 @@ def dependence(
 
         D[i, j] = Y_i(all tasks and j once more) - Y_i(all tasks)
 
-    Runs of one repeat see the same batches. They are candidates, so that the ledger keeps them and every engine runs
-    them; there are `repeats * (T + 1)`, each of `steps` steps.
+    Runs of one repeat see the same batches. Repeats differ in batches and noise alone, so what is found holds for this
+    checkpoint and this validation data. Runs are candidates, so that the ledger keeps them and every engine runs them;
+    there are `repeats * (T + 1)`, each of `steps` steps.
 
     Args:
         session: whose network of all tasks is the checkpoint.

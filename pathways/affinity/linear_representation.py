@@ -61,7 +61,8 @@ def linear_representation(
         heads = _heads(grams, moments, features)
 
         def normal(flat: Array, heads: Array = heads) -> Array:
-            return np.asarray(np.einsum("mde,ek,mk,ml->dl", grams, flat.reshape(d, -1), heads, heads).ravel())
+            weights = heads @ flat.reshape(d, -1).T  # (M, d); in this order it takes M d², all at once M d² K²
+            return np.asarray((np.einsum("mde,me->md", grams, weights).T @ heads).ravel())
 
         step = LinearOperator((d * dims, d * dims), matvec=normal, dtype=np.float64)
         solved, _ = cg(step, (moments.T @ heads).ravel(), x0=features.ravel(), maxiter=50)

@@ -1,5 +1,6 @@
 """Every estimator by its name, in one tiny study: kinds, shapes, sense, repetition, resumption, and what is refused."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -18,21 +19,23 @@ from pathways.affinity.transfer import transfer
 from pathways.assemble import PathModule
 from pathways.candidate import Training
 from pathways.data import diabetes, digits_tasks
-from pathways.errors import ConfigError
+from pathways.errors import ConfigError, DataError
 from pathways.evolve.local import Local
+from pathways.evolve.measured import transfer as transfer_file
+from pathways.evolve.measured import transferability as transferability_file
 from pathways.evolve.measured.dependence import MORE
 from pathways.evolve.measured.kept import kept_or_measured
 from pathways.evolve.measured.measured import Measured
 from pathways.evolve.measured.networks import alone, joint, trainable
 from pathways.evolve.measured.options import settings
 from pathways.evolve.measured.relevance import relevance
-from pathways.evolve.measured.table import KINDS, MEASURED
+from pathways.evolve.measured.table import KINDS, MEASURED, OF_CLASSES, OF_ONE_INPUT
 from pathways.evolve.run_study import run_study
 from pathways.evolve.study import Session, Study, check_tasks
 from pathways.modules import Draft, ModuleSpec, Warm
 from pathways.recording import Record
 from pathways.system import System
-from pathways.task import Task
+from pathways.task import Affine, Task
 
 TASKS: list[Task] = list(digits_tasks([[0, 1], [2, 3], [4, 5, 6]]))
 NAMES = tuple(task.name for task in TASKS)
@@ -247,6 +250,46 @@ def test_a_short_run_weighs_tasks_as_one_written_out_does(tmp_path: FilePath) ->
         for i, name in enumerate(inputs):
             # Batches hold as many samples as the first task has, so of the second they leave one out or see one twice.
             assert measured.by_repeat[0, i, j] == pytest.approx(after[name] - without[name], rel=0.1, abs=2e-4)
+
+
+def test_a_network_that_failed_is_a_gap(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = alone(session)
+    partly = {3: {name: model for name, model in whole[3].items() if name != NAMES[0]}, 4: whole[4]}
+    for file in (transferability_file, transfer_file):
+        monkeypatch.setattr(file, "alone", lambda session: partly)
+    found = Measured("logme").measure(session)
+    assert np.isnan(found.by_repeat[0, :, 0]).all()
+    assert np.isfinite(found.by_repeat[1]).all()
+    assert np.isfinite(found.by_repeat[0, :, 1:]).all()
+    moved = Measured("transfer", OPTIONS["transfer"]).measure(session)
+    assert np.isnan(moved.of(NAMES).by_repeat[0, :, 0]).all()
+    assert np.isfinite(moved.of(NAMES).by_repeat[1]).all()
+    assert not any(NAMES[0] in source.split("|") for source in moved.sources if "|" in source)
+    nothing = {3: {}, 4: whole[4]}
+    monkeypatch.setattr(transferability_file, "alone", lambda session: nothing)
+    found = Measured("logme").measure(session)
+    assert np.isnan(found.by_repeat[0]).all()
+    assert np.isfinite(found.by_repeat[1]).all()
+
+
+def test_a_study_without_any_network_says_why(tmp_path: FilePath) -> None:
+    with system_in(tmp_path / "run", optimizer="sgd", lr=100.0, warmup=0.0, schedule="constant") as system:
+        broken = [replace(task, transform={"image": Affine(1e18)}) for task in TASKS]
+        with pytest.raises(DataError, match=r"at least one task's own network must be trained, found none: .*at step"):
+            run_study(system, broken, replace(STUDY, estimators=("leep",), rule=""))
+        with pytest.raises(DataError, match="the network of all tasks must be trained, found that it failed"):
+            run_study(system, broken, replace(STUDY, estimators=("task2vec",), rule=""))
+
+
+# -- the table ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_every_estimator_of_a_study_is_documented_and_cited(name: str) -> None:
+    function = Measured(name)._function()
+    assert function.__name__ == name
+    assert re.search(r"Reference: .*(\d{4}\.\d{4,5}|\d{4})", function.__doc__, re.S)
+    assert f"`{name}`" in (FilePath(__file__).parents[2] / "docs" / "affinity.md").read_text()
+    assert set(OF_CLASSES) | set(OF_ONE_INPUT) | set(KINDS) <= set(MEASURED)
 
 
 # -- what is refused ----------------------------------------------------------------------------------------

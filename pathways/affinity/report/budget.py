@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -52,9 +54,10 @@ def budget(findings: Findings) -> Figure | None:
             xytext=(4, 0), textcoords="offset points", fontsize=7.5, color=INK,
         )  # fmt: skip
         better = "higher is better" if curve.higher_is_better else "lower is better"
+        unit = fill(f"({_unit(curve.unit, times(every))}{better})", 44)
         axes.set(
-            xlabel="budget, in networks of full size",
-            ylabel=literal(f"value by the rule {curve.rule}, predicted\n({_unit(curve.unit, times(every))}{better})"),
+            xlabel="budget, in " + ("source tasks" if curve.rule == "taskonomy" else "networks of full size"),
+            ylabel=literal(f"value by the rule {curve.rule}, predicted\n{unit}"),
         )
         axes.xaxis.set_major_locator(few_ticks())
         axes.margins(x=0.04)

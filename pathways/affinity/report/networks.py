@@ -29,6 +29,9 @@ def networks(findings: Findings) -> Figure:
         for n, network in enumerate(chosen.networks)
     ])  # fmt: skip
     names = short_names(findings.tasks, longest=28)
+    labels = [names.get(n.name, n.name) or f"network {i + 1}" for i, n in enumerate(chosen.networks)]
+    beside = max(1.2, 1.06 + 0.0115 * max(map(len, labels), default=0))
+    help_ = "in part {} more" if chosen.rule == "taskonomy" else "{} helper{}"
     with styled():
         figure = Figure(figsize=(WIDTH, 0.4 + 0.28 * max(len(tasks), APART * len(heights))), layout="constrained")
         axes = figure.add_subplot()
@@ -47,18 +50,17 @@ def networks(findings: Findings) -> Figure:
             axes.text(-0.03, row[task], literal(names[task]), ha="right", va="center", fontsize=8.5)
         for n, network in enumerate(chosen.networks):
             box = {"boxstyle": "round,pad=0.35", "facecolor": task_colour(n), "edgecolor": "none"}
-            label = network.name or f"network {n + 1}"
             axes.text(
-                1.0, heights[n], literal(label), ha="left", va="center", fontsize=8.5, color=on(task_colour(n)),
+                1.0, heights[n], literal(labels[n]), ha="left", va="center", fontsize=8.5, color=on(task_colour(n)),
                 bbox=box, zorder=4,
             )  # fmt: skip
             own = served(findings, n)
             helpers = len(network.tasks) - len(own)
-            note = f"serves {len(own)}" + (f", {helpers} helper{'s' * (helpers != 1)}" if helpers else "")
+            note = f"serves {len(own)}" + (f", {help_.format(helpers, 's' * (helpers != 1))}" if helpers else "")
             axes.text(
-                1.2, heights[n], literal(f"{note} · cost {network.cost:g}"), va="center", fontsize=8, color=INK
+                beside, heights[n], literal(f"{note} · cost {network.cost:g}"), va="center", fontsize=8, color=INK
             )
-        axes.set(xlim=(-0.42, 1.6), ylim=(max([*row.values(), *heights]) + 0.7, min([0.0, *heights]) - 0.7))
+        axes.set(xlim=(-0.42, 0.4 + beside), ylim=(max([*row.values(), *heights]) + 0.7, min([0.0, *heights]) - 0.7))
     return figure
 
 
