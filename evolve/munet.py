@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pathways.candidate import SAMPLERS, Training
 from pathways.errors import ConfigError
@@ -111,6 +111,7 @@ class MuNet:
     racing: Any = None
     parents: Any = None
     guard: Any = None
+    jointly: ClassVar[bool] = True  # tells configurations that it learns several tasks in one search
     name: str = field(default="munet", init=False)
 
     def __post_init__(self) -> None:

@@ -174,6 +174,13 @@ def config_from(data: Any, file: str) -> Config:
             raise place.error(f"must have `{key}`: add it.")
     values["tasks"] = sources(data["tasks"], place / "tasks")
     values["strategy"] = _named(data["strategy"], place / "strategy", training)
+    named = values["strategy"]
+    together = getattr(named.strategy, "jointly", False) or getattr(named.strategy, "joint", False)
+    if not together and any(source.jointly for source in values["tasks"]):
+        raise (place / "strategy").error(
+            f"must be one that learns tasks jointly where `tasks` say so, such as munet, found {named.name!r}: "
+            f"change one of them."
+        )
     values["controls"] = _controls(data.get("controls"), place / "controls", training)
     return made(lambda: Config(**values), place)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pathways.errors import ConfigError
 from pathways.modules import Families, Port
 from pathways.modules.table import BUILT_IN
 
@@ -76,7 +77,7 @@ class View:
     def task(self) -> TaskInfo:
         """The task to learn, where there is just one."""
         if len(self.tasks) != 1:
-            raise ValueError(
+            raise ConfigError(
                 f"this strategy learns one task at a time, found {[t.name for t in self.tasks]}: pass them one by one."
             )
         return self.tasks[0]

@@ -60,7 +60,7 @@ def hoa(table: PerformanceTable) -> PerformanceTable:
         raise DataError(f"the mean of pairs needs a measured pair of {name!r}, found none: add networks of two tasks.")
     values = np.array(table.values)
     values[large] = predicted
-    return replace(table, values=values, groups=tuple(table.members(n) for n in range(len(table.names))))
+    return replace(table, values=values, groups=table.all_members())
 
 
 def scored(pairs: Affinity, single: float | str | None = None) -> PerformanceTable:

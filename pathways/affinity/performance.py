@@ -73,8 +73,10 @@ class PerformanceTable:
             raise DataError(f"each network must have a task, found none for {self.names[empty[0]]!r}: drop its row.")
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
-        there = [self.groups[n:n + 1] and set(self._valued(n)) <= set(self.groups[n]) for n in range(len(self.names))]
-        if self.groups and not (all(there) and len(self.groups) == len(self.names)):
+        if self.groups and (
+            len(self.groups) != len(self.names)
+            or any(not set(has) <= set(group) for has, group in zip(self._valued(), self.groups, strict=True))
+        ):
             raise DataError("`groups` must hold, for each network, all tasks that have a value in it.")
 
     @property
@@ -94,20 +96,27 @@ class PerformanceTable:
 
     def members(self, network: int) -> tuple[str, ...]:
         """The tasks of a network."""
-        return self.groups[network] if self.groups else self._valued(network)
+        return self.groups[network] if self.groups else self._valued(network)[0]
+
+    def all_members(self) -> tuple[tuple[str, ...], ...]:
+        """The tasks of each network."""
+        return self.groups or tuple(self._valued())
 
     def whole(self) -> PerformanceTable:
         """The networks in which every task has a value: where each task is in one network, no other can be chosen."""
         if not self.groups:
             return self
-        kept = [n for n, group in enumerate(self.groups) if len(group) == self.holds[n].sum()]
+        sizes = self.holds.sum(axis=1)
+        kept = [n for n, group in enumerate(self.groups) if len(group) == sizes[n]]
         return replace(
             self, names=tuple(self.names[n] for n in kept), costs=tuple(self.costs[n] for n in kept),
             values=self.values[kept], groups=(),
         )  # fmt: skip
 
-    def _valued(self, network: int) -> tuple[str, ...]:
-        return tuple(task for task, there in zip(self.tasks, self.holds[network], strict=True) if there)
+    def _valued(self, *networks: int) -> list[tuple[str, ...]]:
+        """The tasks with a value in these networks, or in each of all."""
+        rows = ~np.isnan(self.values[list(networks)] if networks else self.values)
+        return [tuple(task for task, there in zip(self.tasks, row, strict=True) if there) for row in rows.tolist()]
 
     def total(self, by_task: Sequence[float]) -> float:
         """A selection's value from what each task has of it: their sum, or their mean."""

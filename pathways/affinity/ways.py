@@ -85,7 +85,7 @@ def separate(table: Table, budget: Fraction | float | str | None = None) -> Sele
         ConfigError: a task has none in the table, or the budget does not suffice.
     """
     whole = as_performance(table)
-    alone = np.flatnonzero([len(whole.members(n)) == 1 for n in range(len(whole.names))])
+    alone = np.flatnonzero([len(group) == 1 for group in whole.all_members()])
     if not whole.holds[alone].any(axis=0).all():
         task = whole.tasks[int(np.flatnonzero(~whole.holds[alone].any(axis=0))[0])]
         raise ConfigError(f"separate networks need one of {task!r} alone in the table, found none.")

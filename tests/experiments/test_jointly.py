@@ -47,6 +47,8 @@ def test_a_source_says_whether_its_tasks_are_learned_jointly(config):
     expected = r"`tasks.0.jointly`.* must be true, false, or the settings of a grouping, found 'yes'"
     with pytest.raises(ConfigError, match=expected):
         read_config(config, ["tasks.0.jointly='yes'"])
+    with pytest.raises(ConfigError, match=r"`strategy` must be one that learns tasks jointly .* found 'pathnet'"):
+        read_config(config, ["strategy=pathnet"])
 
 
 def test_the_first_tasks_share_a_trunk_and_later_ones_build_on_it(run):

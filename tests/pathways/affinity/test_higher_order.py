@@ -44,6 +44,17 @@ def test_a_network_keeps_its_tasks_where_none_of_their_pairs_was_measured():
     assert choose(predicted, 3, "disjoint").groups == (("a", "b"), ("d",), ("c",))
 
 
+def test_the_tasks_of_a_network_are_at_least_those_with_a_value():
+    rows = [[1, nan], [nan, 2]]
+    table = PerformanceTable(("a", "b"), ("n", "m"), (1, 1), rows, groups=(("a", "b"), ("b",)))
+    assert table.all_members() == (("a", "b"), ("b",))
+    assert table.whole().names == ("m",)
+    assert PerformanceTable(("a", "b"), ("n", "m"), (1, 1), rows).all_members() == (("a",), ("b",))
+    for groups in ((("b",), ("b",)), (("a",),)):
+        with pytest.raises(DataError, match="`groups` must hold, for each network"):
+            PerformanceTable(("a", "b"), ("n", "m"), (1, 1), rows, groups=groups)
+
+
 def test_all_groups_in_their_order():
     members = groups_of(3)
     assert ["".join("abc"[i] for i in np.flatnonzero(row)) for row in members] == [
