@@ -10,7 +10,7 @@ import numpy as np
 from pathways.affinity.check import checked_transfers
 from pathways.affinity.choice import choose
 from pathways.affinity.findings import Curve
-from pathways.affinity.higher_order import LONE, scored
+from pathways.affinity.higher_order import GAINS, LONE, scored
 from pathways.affinity.matrix import Affinity, Array
 from pathways.affinity.performance import PerformanceTable
 from pathways.affinity.selection import Selection
@@ -26,7 +26,7 @@ def grouped(affinity: Affinity, rule: str, budget: int) -> Selection:
 
     A task alone scores what is measured of it (gains of pairs: 0); where nothing is, it is alone only where it must be.
     """
-    return choose(affinity, budget, rule, single=_single(affinity))
+    return choose(affinity, budget, rule)
 
 
 def predictions(affinity: Affinity, group: Sequence[str]) -> Mapping[str, float]:
@@ -38,11 +38,12 @@ def predictions(affinity: Affinity, group: Sequence[str]) -> Mapping[str, float]
     """
     rows = affinity.of(group).values
     if len(group) == 1:
-        return {group[0]: float(rows[0, 0]) if _single(affinity) else float("nan")}
+        return {group[0]: float(rows[0, 0]) if affinity.estimator == GAINS else float("nan")}
     others = ~np.eye(len(group), dtype=bool) & np.isfinite(rows)
     count = others.sum(axis=1)
     total = np.where(others, rows, 0.0).sum(axis=1)
-    return {task: float(total[i] / count[i]) if count[i] else float("nan") for i, task in enumerate(group)}
+    known = count == len(group) - 1  # as in the rule: without one of its pairs a task has no score
+    return {task: float(total[i] / count[i]) if known[i] else float("nan") for i, task in enumerate(group)}
 
 
 def value_against_budget(affinity: Affinity, others: Sequence[Affinity], rule: str, seed: int) -> Curve:
@@ -59,7 +60,7 @@ def value_against_budget(affinity: Affinity, others: Sequence[Affinity], rule: s
     """
     if rule == "taskonomy":
         return _sources_against_budget(affinity, seed)
-    budgets, table = range(1, len(affinity.tasks) + 1), scored(affinity, _single(affinity))
+    budgets, table = range(1, len(affinity.tasks) + 1), scored(affinity)
     found = value_curve(table, list(budgets), numpy_generator("curve", seed), rule, unit=affinity.unit)
     ways = {way: _known(values, table) for way, values in found.predicted.items() if way not in ("hoa", "random")}
     pairs = next((other for other in others if other.estimator == "pairs" and other is not affinity), None)
@@ -115,10 +116,6 @@ def _value_of(table: PerformanceTable, groups: Sequence[Sequence[str]]) -> float
     rows = {frozenset(table.members(n)): table.merits[n] for n in range(len(table.names))}
     best = table.sign * np.max([rows[frozenset(group)] for group in groups], axis=0)
     return float(best.mean()) if (np.abs(best) < -LONE / 2).all() else float("nan")
-
-
-def _single(affinity: Affinity) -> str | None:
-    return "diagonal" if affinity.estimator == "pairs" else None
 
 
 __all__ = ["grouped", "predictions", "value_against_budget"]

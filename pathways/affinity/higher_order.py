@@ -16,6 +16,9 @@ Array = NDArray[np.float64]
 LONE = -1e6
 """The score of a task alone, by the released code of TAG: it is alone only where it must be."""
 
+GAINS = "pairs"
+"""The estimator whose matrix holds gains over training alone, so that its diagonal is what a task alone has: 0."""
+
 
 def hoa(table: PerformanceTable) -> PerformanceTable:
     """The table with every network of three tasks or more replaced by what its pairs predict.
@@ -71,8 +74,8 @@ def scored(pairs: Affinity, single: float | str | None = None) -> PerformanceTab
 
     Args:
         pairs: (T, T) of kind co-training.
-        single: the score of a task alone: a number, `diagonal` for the matrix's own; when not given -1e6 where higher
-            is better, and the diagonal where it is not (losses).
+        single: the score of a task alone: a number, `diagonal` for the matrix's own; when not given the diagonal for
+            losses and for gains over training alone (estimator `pairs`), and -1e6 for all else.
 
     Returns:
         A table of `2^T - 1` networks at most, small ones first; those in which no task has a score are left out.
@@ -108,7 +111,7 @@ def pair_values(pairs: Affinity, single: float | str | None = None) -> tuple[Arr
     require_kind(pairs, "co-training", "a score of groups")
     matrix = pairs.square().values
     if single is None:
-        single = LONE if pairs.higher_is_better else "diagonal"
+        single = LONE if pairs.higher_is_better and pairs.estimator != GAINS else "diagonal"
     alone = np.diag(matrix) if single == "diagonal" else np.full(len(matrix), float(single))
     return matrix, alone
 
