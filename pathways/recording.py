@@ -50,11 +50,7 @@ class Record:
             raise ConfigError(f"`estimator` must be one that trainers can measure, {known}, found {self.estimator!r}.")
         if type(self.every) is not int or self.every < 1:
             raise ConfigError(f"`every` must be a whole number of at least 1, found {self.every!r}.")
-        try:
-            plain = json.loads(json.dumps(dict(self.options), allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"`options` must be plain data, found {self.options!r:.80}: {error}.") from None
-        object.__setattr__(self, "options", FrozenDict(plain))
+        object.__setattr__(self, "options", plain_options(self.options))
 
     @property
     def while_training(self) -> bool:
@@ -75,6 +71,21 @@ class Record:
     def from_json(cls, data: Mapping[str, Any]) -> Record:
         """The record that `to_json` wrote."""
         return cls(**data)
+
+
+def plain_options(options: Mapping[str, Any]) -> FrozenDict:
+    """Keyword arguments of an estimator as immutable plain data, equal to what a file of them reads back to.
+
+    Raises:
+        ConfigError: they are none.
+
+    >>> plain_options({"orders": (2, 3)})["orders"]
+    [2, 3]
+    """
+    try:
+        return FrozenDict(json.loads(json.dumps(dict(options), allow_nan=False)))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"`options` must be plain data, found {options!r:.80}: {error}.") from None
 
 
 def pack_reading(reading: Any) -> str:
@@ -100,4 +111,4 @@ def unpack_reading(text: str) -> NDArray[Any]:
     return numbers.reshape([int(side) for side in shape.split("x") if side])
 
 
-__all__ = ["Record", "pack_reading", "unpack_reading"]
+__all__ = ["Record", "pack_reading", "plain_options", "unpack_reading"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pathways.affinity.matrix import Affinity, Kind
 from pathways.errors import ConfigError
 from pathways.modules import FrozenDict
+from pathways.recording import plain_options
 
 from .options import settings
 from .table import KINDS, MEASURED
@@ -43,11 +43,7 @@ class Measured:
             raise ConfigError(f"`estimator` must be one of {sorted(MEASURED)}, found {self.estimator!r}.")
         if not isinstance(self.options, Mapping):
             raise ConfigError(f"`options` of `{self.estimator}` must be a mapping, found {self.options!r:.80}.")
-        try:
-            plain = json.loads(json.dumps(dict(self.options), allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"`options` must be plain data, found {self.options!r:.80}: {error}.") from None
-        object.__setattr__(self, "options", FrozenDict(plain))
+        object.__setattr__(self, "options", plain_options(self.options))
         self._arguments()
 
     @property
