@@ -71,3 +71,35 @@ def print_json(data: Any) -> None:
     """Print plain data on standard output, so that other programs can read it."""
     json.dump(data, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
     print()
+
+
+def how_to_train(sub: argparse.ArgumentParser) -> None:
+    """Take where trainers run, where data lies, and how results are printed."""
+    sub.add_argument("--engine", metavar="KIND", help="where trainers run: local")
+    sub.add_argument("--workers", type=int, metavar="N", help="processes that train; 0 trains in this one")
+    sub.add_argument("--device", metavar="D", help="what trainers compute on: cpu, cuda, cuda:N, or auto")
+    sub.add_argument("--data", type=Path, metavar="DIR", help="the folder of external data sets; else PATHWAYS_DATA")
+    sub.add_argument("--quiet", action="store_true", help="no progress line")
+    as_json(sub)
+
+
+def with_engine(config: Any, options: argparse.Namespace) -> Any:
+    """A configuration with the engine that `how_to_train` was told.
+
+    Raises:
+        ConfigError: there is no such engine, or its device is not here.
+    """
+    from dataclasses import replace
+
+    from pathways.devices import device_here
+    from pathways.errors import ConfigError
+
+    asked = (("kind", options.engine), ("workers", options.workers), ("device", options.device))
+    changes = {key: value for key, value in asked if value is not None}
+    try:
+        config = replace(config, engine=replace(config.engine, **changes))
+        device_here(config.engine.device)  # refused now, before anything is written
+    except (ConfigError, ValueError) as error:
+        where = "`--device`" if options.device else "`engine.device`"
+        raise ConfigError(str(error).replace("`device`", where).replace("`workers`", "`--workers`")) from None
+    return config

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .arguments import as_json, command, directory, families, given_families, print_json
+from .arguments import command, directory, families, given_families, how_to_train, print_json, with_engine
 
 
 def add(commands: Any) -> None:
@@ -27,26 +27,17 @@ def add(commands: Any) -> None:
     )
     run.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
     families(run)
-    _how(run)
+    how_to_train(run)
     resume = command(commands, "resume", _resume, "go on where a run stopped")
     directory(resume)
-    _how(resume)
-
-
-def _how(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--engine", metavar="KIND", help="where trainers run: local")
-    sub.add_argument("--workers", type=int, metavar="N", help="processes that train; 0 trains in this one")
-    sub.add_argument("--device", metavar="D", help="what trainers compute on: cpu, cuda, cuda:N, or auto")
-    sub.add_argument("--data", type=Path, metavar="DIR", help="the folder of external data sets; else PATHWAYS_DATA")
-    sub.add_argument("--quiet", action="store_true", help="no progress line")
-    as_json(sub)
+    how_to_train(resume)
 
 
 def _run(options: argparse.Namespace) -> int:
     from .config import read_config, resolved
     from .runner import existing, in_order, load_groups, make_system, with_fingerprints
 
-    config = _engine(read_config(options.config, options.overrides), options)
+    config = with_engine(read_config(options.config, options.overrides), options)
     out = options.out or Path("runs") / config.name
     groups = load_groups(config, str(options.config), options.data)
     tasks = in_order(groups)
@@ -72,33 +63,15 @@ def _resume(options: argparse.Namespace) -> int:
     file = options.directory / "config.yaml"
     stored = stored_config(options.directory)
     if is_study(stored):
-        config = _engine(AffinityConfig.read(stored, str(file)), options)
+        config = with_engine(AffinityConfig.read(stored, str(file)), options)
         return carry_out_study(config, str(file), options.directory, options)
-    config = _engine(config_from(stored, str(file)), options)
+    config = with_engine(config_from(stored, str(file)), options)
     groups = load_groups(config, str(file), options.data)
     tasks = in_order(groups)
     config = with_fingerprints(config, tasks, str(file))
     from .arguments import opened
 
     return _go(opened(options), config, groups, options)
-
-
-def _engine(config: Any, options: argparse.Namespace) -> Any:
-    """The configuration with the engine that the command line asks for."""
-    from dataclasses import replace
-
-    from pathways.devices import device_here
-    from pathways.errors import ConfigError
-
-    asked = (("kind", options.engine), ("workers", options.workers), ("device", options.device))
-    changes = {key: value for key, value in asked if value is not None}
-    try:
-        config = replace(config, engine=replace(config.engine, **changes))
-        device_here(config.engine.device)  # refused now, before anything is written
-    except (ConfigError, ValueError) as error:
-        where = "`--device`" if options.device else "`engine.device`"
-        raise ConfigError(str(error).replace("`device`", where)) from None
-    return config
 
 
 def _plan(config: Any, groups: Any, out: Path, json: bool) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .arguments import as_json, command, families, given_families, print_json
+from .arguments import command, families, given_families, how_to_train, print_json, with_engine
 
 
 def add(commands: Any) -> None:
@@ -22,26 +22,18 @@ def add(commands: Any) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="change a setting, such as affinity.seeds=5; may be repeated",
     )  # fmt: skip
-    sub.add_argument("--workers", type=int, metavar="N", help="processes that train; 0 trains in this one")
-    sub.add_argument("--data", type=Path, metavar="DIR", help="the folder of external data sets; else PATHWAYS_DATA")
-    sub.add_argument("--quiet", action="store_true", help="no progress line")
     families(sub)
-    as_json(sub)
+    how_to_train(sub)
 
 
 def _affinity(options: argparse.Namespace) -> int:
-    from pathways.errors import ConfigError
-
     from .affinity_config import AffinityConfig
     from .overrides import with_overrides
     from .yaml_file import read_yaml
 
     file = str(options.config)
     config = AffinityConfig.read(with_overrides(read_yaml(options.config), options.overrides, file), file)
-    if options.workers is not None:
-        if options.workers < 0:
-            raise ConfigError(f"`--workers` must be at least 0, found {options.workers}.")
-        config = replace(config, engine=replace(config.engine, workers=options.workers))
+    config = with_engine(config, options)
     return carry_out_study(config, file, options.out or Path("runs") / config.name, options)
 
 
@@ -55,8 +47,7 @@ def carry_out_study(config: Any, file: str, out: Path, options: argparse.Namespa
     from pathways.evolve.study import check_tasks, require_together
     from pathways.progress import ProgressLine
 
-    from .runner import existing, load_tasks, make_system, with_fingerprints
-    from .tables import ENGINES, resolve
+    from .runner import engine_of, existing, load_tasks, make_system, with_fingerprints
 
     tasks = load_tasks(config, file, options.data)
     require_together(config.affinity, tasks)  # before anything is written
@@ -65,11 +56,8 @@ def carry_out_study(config: Any, file: str, out: Path, options: argparse.Namespa
     extra = given_families(options.families)
     system = existing(out, config, extra) or make_system(out, config, tasks, extra)
     options.running = system.directory
-    made = resolve(ENGINES, config.engine.kind, "`engine.kind`")
     with system, ProgressLine(sys.stderr, enabled=not options.quiet) as line:
-        with made(
-            workers=config.engine.workers, cache_bytes=config.engine.cache_bytes, device=system.device
-        ) as engine:
+        with engine_of(config, system) as engine:
             findings = run_study(system, tasks, config.affinity, engine, line)
         line.close()
     findings = replace(findings, name=config.name)

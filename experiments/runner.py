@@ -210,6 +210,13 @@ def make_system(
     return system
 
 
+def engine_of(config: Config | AffinityConfig, system: System) -> Any:
+    """The engine that a configuration names, to be used as a context; its device is the run's where it says `auto`."""
+    made = resolve(ENGINES, config.engine.kind, "`engine.kind`")
+    device = system.device if config.engine.device == "auto" else config.engine.device
+    return made(workers=config.engine.workers, cache_bytes=config.engine.cache_bytes, device=device)
+
+
 def carry_out(system: System, config: Config, groups: Sequence[Arrivals], progress: Progress) -> None:
     """Learn what is not learned yet, in order, then run the controls; what is recorded is not done again.
 
@@ -226,9 +233,7 @@ def carry_out(system: System, config: Config, groups: Sequence[Arrivals], progre
     groups = [Arrivals((task for task in g if task.name not in forgotten), g.grouping) for g in groups]
     tasks = in_order(groups)
     system.attach(task for task in tasks if task.name in system.records)
-    made = resolve(ENGINES, config.engine.kind, "`engine.kind`")
-    device = system.device if config.engine.device == "auto" else config.engine.device
-    with made(workers=config.engine.workers, cache_bytes=config.engine.cache_bytes, device=device) as engine:
+    with engine_of(config, system) as engine:
         for group in groups:
             if all(task.name in system.records for task in group):
                 continue
