@@ -11,6 +11,7 @@ from pathways.affinity.recorded import recorded
 from pathways.candidate import Training
 from pathways.engine import Engine
 from pathways.errors import ConfigError
+from pathways.modules import content_hash
 from pathways.progress import Progress
 from pathways.recording import Record
 from pathways.strategy import Strategy
@@ -98,15 +99,20 @@ def divide(
         )
         for i in range(grouping.seeds)
     ]
-    names = "+".join(task.name for task in tasks)
-    with system.leased([f"grouping:{names}"]):
-        results = train_networks(system, tasks, asked, engine, progress, name="grouping")
+    lease = _lease([task.name for task in tasks])
+    with system.leased([lease]):
+        results = train_networks(system, tasks, asked, engine, progress, name="grouping", leases=[lease])
     affinity = recorded([(candidate, results[candidate.hash]) for candidate in asked])
     selection = grouped(affinity, "disjoint", grouping.budget)
     of = {task.name: task for task in tasks}
     order = [task.name for task in tasks]
     groups = [sorted(group, key=order.index) for group in selection.groups]
     return [[of[name] for name in group] for group in sorted(groups, key=lambda group: order.index(group[0]))], affinity
+
+
+def _lease(names: Sequence[str]) -> str:
+    """What a division of these tasks holds: short, as a database limits how long it may be."""
+    return f"grouping of {names[0][:100]} and {len(names) - 1} more ({content_hash(list(names))[:12]})"
 
 
 def guarded(strategy: Strategy) -> Strategy:

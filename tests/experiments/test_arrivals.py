@@ -89,6 +89,17 @@ def test_a_finished_run_goes_on_to_the_same(run, capsys):
     assert json.loads(capsys.readouterr().out)["fingerprint"] == before
 
 
+def test_the_lease_is_renewed_while_tasks_are_measured(config, run, monkeypatch):
+    read = read_config(config)
+    tasks = load_tasks(read, "a test")[:4]
+    with System.open(run) as system:
+        renewed = []
+        monkeypatch.setattr(system.ledger, "renew", lambda name, *_: renewed.append(name))
+        divide(system, tasks, read.tasks[0].jointly)
+    [lease] = set(renewed)
+    assert lease.startswith("grouping of digits/0-1 and 3 more (")
+
+
 def test_one_group_is_all_and_as_many_as_tasks_are_each(config, tmp_path):
     tasks = load_tasks(read_config(config), "a test")[:3]
     with System.create(tmp_path / "run") as system:
