@@ -11,6 +11,7 @@ import torch
 from pathways.candidate import Training
 from pathways.cores import usable_cores
 from pathways.create import install_root
+from pathways.evolve.grouping import Grouping, guarded
 from pathways.evolve.parents import EXHAUSTIVE, PROBE, Prior
 from pathways.evolve.paths import with_head
 from pathways.modules import BUILT_IN
@@ -44,8 +45,12 @@ def plan(config: Config, groups: Sequence[Sequence[Task]]) -> dict[str, Any]:
     rate = measured_rate()
     alone = [[model] for model in models]
     rest = iter(models)
-    together = [[next(rest) for _ in group] for group in groups]
-    sides = {config.strategy.name: _side(config.strategy.strategy, config, together, rate)}
+    arrived = [([next(rest) for _ in group], getattr(group, "grouping", None)) for group in groups]
+    divided = [(own, grouping) for own, grouping in arrived if grouping and 1 < grouping.budget < len(own)]
+    strategy = guarded(config.strategy.strategy) if divided else config.strategy.strategy
+    sides = {config.strategy.name: _side(strategy, config, [part for a in arrived for part in _parts(*a)], rate)}
+    if divided:
+        sides["grouping"] = _grouping(divided, config, rate)
     for control in config.controls:
         searches = [models] if getattr(control.strategy, "joint", False) else alone
         sides[control.strategy.name] = _side(control.strategy, config, searches, rate)
@@ -168,6 +173,33 @@ def _side(
             one = sum(flops) / len(flops)
             result["seconds"] += 3 * (sum(together) * (one if proportional else sum(flops)) + own * one) / rate
         learned += len(models)
+    return result
+
+
+def _parts(models: Sequence[Mapping[str, Any]], grouping: Grouping | None) -> list[Sequence[Mapping[str, Any]]]:
+    """The searches for tasks that arrive together: how affinity will divide them is not known, so evenly."""
+    count = min(grouping.budget, len(models)) if grouping else 1
+    return [models[i::count] for i in range(count)]
+
+
+def _grouping(
+    divided: Sequence[tuple[Sequence[Mapping[str, Any]], Grouping]], config: Config, rate: float
+) -> dict[str, Any]:
+    """What measuring affinity takes, before tasks that arrive together are divided.
+
+    A measurement is reckoned as `lookahead`'s, the dearest: for T tasks as much as 1 + T / 3 joint steps.
+    """
+    result: dict[str, Any] = {"candidates": 0, "steps": 0, "seconds": 0.0}
+    for models, grouping in divided:
+        training = grouping.training or config.training
+        result["candidates"] += grouping.seeds
+        result["steps"] += grouping.seeds * training.steps
+        flops = [model["flops"] for model in models]
+        if None in flops or result["seconds"] is None:
+            result["seconds"] = None
+            continue
+        measured = training.steps * (1 + (1 + len(models) / 3) / grouping.every)
+        result["seconds"] += 3 * grouping.seeds * measured * training.batch * sum(flops) / rate
     return result
 
 

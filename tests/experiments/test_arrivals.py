@@ -100,6 +100,18 @@ def test_the_lease_is_renewed_while_tasks_are_measured(config, run, monkeypatch)
     assert lease.startswith("grouping of digits/0-1 and 3 more (")
 
 
+def test_a_dry_run_counts_what_is_measured_and_what_was_tried(config, run, capsys):
+    assert main(["run", str(config), "--dry-run", "--json"]) == 0
+    sides = json.loads(capsys.readouterr().out)["sides"]
+    with System.open(run) as system:
+        measured = system.ledger.rows(strategy="grouping")
+        tried = system.ledger.rows(strategy="munet")
+    assert sides["grouping"]["candidates"] == len(measured)
+    assert sides["grouping"]["steps"] == 6 * len(measured)
+    assert sides["grouping"]["seconds"] > 0
+    assert sides["munet"]["candidates"] >= len(tried)
+
+
 def test_one_group_is_all_and_as_many_as_tasks_are_each(config, tmp_path):
     tasks = load_tasks(read_config(config), "a test")[:3]
     with System.create(tmp_path / "run") as system:
