@@ -198,6 +198,9 @@ def _luck(findings: Findings) -> str:
         return ""
     below = int((gains < chosen.value).sum())
     low, middle, high = (points_text(float(q), findings.metric) for q in np.quantile(gains, (0, 0.5, 1)))
+    if len(gains) == 1:
+        than = "better" if below else "not better"
+        return f"One random grouping gains {middle} {findings.unit} against separate; the chosen split is {than}."
     return (
         f"Random groupings gain {middle} {findings.unit} against separate in the median (from {low} to {high}); the "
         f"chosen split beats {below} of {len(gains)}."

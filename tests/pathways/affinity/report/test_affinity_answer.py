@@ -149,3 +149,9 @@ def test_the_verdicts_cover_what_can_happen() -> None:
     sides = ("better", "worse", "within noise")
     assert {(a, b) for a in sides for b in sides} <= set(_VERDICTS)
     assert {("same", b) for b in sides} | {(a, "same") for a in sides} <= set(_VERDICTS)
+
+
+def test_one_random_grouping_has_no_median() -> None:
+    text = answer(findings(randoms=1))
+    assert "One random grouping gains" in text
+    assert "in the median" not in text
