@@ -75,7 +75,7 @@ def _random_bars(axes: Axes, findings: Findings, scale: float) -> None:
     if not randoms(findings):
         return
     columns = [random_gains(findings), *random_by_task(findings).T]
-    label: str | None = f"random, {len(randoms(findings))} groupings"
+    label: str | None = f"random, {len(randoms(findings))} grouping{'s' if len(randoms(findings)) > 1 else ''}"
     for row, values in enumerate(columns):
         known = values[np.isfinite(values)] * scale
         if len(known):
