@@ -10,6 +10,7 @@ from pathways.modules import Families
 
 from .candidate import Candidate, Result
 from .task import Task
+from .trace import Span
 
 CACHE_BYTES = 4 << 30
 """How much a run keeps of what frozen prefixes give, on disk, unless told otherwise."""
@@ -34,10 +35,19 @@ class Dispatch:
 
 @dataclass(frozen=True)
 class Answer:
-    """The results of a dispatch, in its candidates' order."""
+    """The results of a dispatch, in its candidates' order, and what it took to get them.
+
+    Args:
+        dispatch: what was asked for.
+        results: one for each candidate.
+        spans: what was done when, see `pathways.trace.Span`; empty where an engine does not say.
+        moved: bytes that went to the worker and back for this dispatch; 0 where nothing travels.
+    """
 
     dispatch: Dispatch
     results: tuple[Result, ...]
+    spans: tuple[Span, ...] = ()
+    moved: int = 0
 
 
 class Engine(Protocol):
