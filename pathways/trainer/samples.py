@@ -175,5 +175,10 @@ class Recent:
         while len(self._held) > 1 and self._bytes > self.limit:
             self._bytes -= self._held.popitem(last=False)[1][1]
 
+    def clear(self) -> None:
+        """Drop all of it."""
+        self._held.clear()
+        self._bytes = 0
+
     def __contains__(self, key: str) -> bool:
         return key in self._held
