@@ -32,6 +32,11 @@ class Dispatch:
     stacked: bool = False
     slots: tuple[int, ...] = ()
 
+    @property
+    def workers(self) -> int:
+        """How many workers train it side by side: the most that one of its candidates asks for."""
+        return max((getattr(candidate, "workers", 1) for candidate in self.candidates), default=1)
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -51,9 +51,14 @@ def pack(value: Any) -> Packed:
     return Packed(file.getvalue(), tuple(packer.arrays))
 
 
-def unpack(packed: Packed) -> Any:
-    """The value that `pack` took apart. Its tensors stand on the packed arrays: nothing may write to them."""
-    return _Unpacker(io.BytesIO(packed.skeleton), packed.arrays).load()
+def unpack(packed: Packed, tensors: list[Tensor] | None = None) -> Any:
+    """The value that `pack` took apart. Its tensors stand on the packed arrays: nothing may write to them.
+
+    Args:
+        packed: what `pack` gave.
+        tensors: takes these tensors, for those who watch whether something does.
+    """
+    return _Unpacker(io.BytesIO(packed.skeleton), packed.arrays, tensors).load()
 
 
 def as_tensor(array: np.ndarray) -> Tensor:
@@ -86,9 +91,10 @@ class _Packer(pickle.Pickler):
 
 
 class _Unpacker(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, arrays: Sequence[np.ndarray]) -> None:
+    def __init__(self, file: io.BytesIO, arrays: Sequence[np.ndarray], tensors: list[Tensor] | None) -> None:
         super().__init__(file)
         self._arrays = arrays
+        self._tensors = [] if tensors is None else tensors
 
     def persistent_load(self, pid: Any) -> Any:
         """The array, or a tensor on it."""
@@ -96,7 +102,8 @@ class _Unpacker(pickle.Unpickler):
         if not kind:
             return self._arrays[place]
         tensor, dtype = as_tensor(self._arrays[place]), getattr(torch, kind)
-        return tensor if tensor.dtype == dtype else tensor.view(dtype)
+        self._tensors.append(tensor if tensor.dtype == dtype else tensor.view(dtype))
+        return self._tensors[-1]
 
 
 __all__ = ["Packed", "as_array", "as_tensor", "pack", "unpack"]

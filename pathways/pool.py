@@ -80,7 +80,7 @@ class Pool:
             self._remember(blob, {name: tensor.clone() for name, tensor in plain.items()})
         return blob
 
-    def write(self, blob: str, data: Data) -> None:
+    def write(self, blob: str, data: Data | memoryview) -> None:
         """Store the bytes of a blob that another process made, as `encode` gave them.
 
         Raises:
@@ -134,6 +134,10 @@ class Pool:
         """Drop what is in memory of these blobs, so that they are read anew."""
         for blob in blobs:
             self._cached -= _size(self._cache.pop(blob, {}))
+
+    def raw(self, blob: str) -> Data:
+        """The bytes of a blob's file, verified; a `BlobError` where they are not what the id says."""
+        return self._read(blob)
 
     def spec(self, blob: str) -> dict[str, object]:
         """The identity of the spec that a blob's header holds."""
@@ -208,7 +212,7 @@ class Pool:
             raise self._error(blob, f"holds other bytes than its name says: its SHA-256 is {found}, {len(data)} bytes")
         return data
 
-    def _holds(self, blob: str, data: Data) -> bool:
+    def _holds(self, blob: str, data: Data | memoryview) -> bool:
         file = self.path(blob)
         try:
             return os.path.exists(file) and file.read_bytes() == data
