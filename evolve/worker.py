@@ -24,8 +24,8 @@ from pathways.trainer.prefix_cache import prefixes_of
 def serve(connection: Connection[Any, Any]) -> None:
     """Answer messages until the other side closes: `open`, `task`, `dispatch`.
 
-    Each dispatch gets one answer, `results` or `error`. What went wrong before it, so that it cannot be trained, is
-    its answer too.
+    Each dispatch gets one answer: `results` (with the trainer's spans, when the dispatch was received and when it was
+    answered), or `error`. What went wrong before it, so that it cannot be trained, is its answer too.
     """
     trainer: Trainer | None = None
     broken: PathwaysError | str = ""
@@ -34,6 +34,7 @@ def serve(connection: Connection[Any, Any]) -> None:
             kind, packed = connection.recv()
         except (EOFError, OSError):
             return
+        received = time.time()
         answer: tuple[str, Any] = ("error", broken)
         if not broken:
             try:
@@ -45,7 +46,8 @@ def serve(connection: Connection[Any, Any]) -> None:
                 elif kind == "task":
                     trainer.provide(payload)
                 else:
-                    answer = ("results", trainer.run(payload.candidates, payload.stacked, payload.slots))
+                    results = trainer.run(payload.candidates, payload.stacked, payload.slots)
+                    answer = ("results", (results, trainer.spans, received, time.time()))
             except Exception as error:
                 found = error if isinstance(error, PathwaysError) else traceback.format_exc(limit=8)
                 answer = ("error", found)

@@ -33,6 +33,7 @@ from pathways.path import Path
 from pathways.pool import Pool
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
+from pathways.trace import EVALUATE, STORE, TRAIN, Span
 
 from .fit import Outcome, Work, fit, measure_all
 from .frozen_sums import frozen_sum
@@ -43,6 +44,7 @@ from .prefix_cache import PrefixCache
 from .record import transferability
 from .samples import Recent, Samples, moved, placed, prepare, through
 from .stack_train import TooLarge, train_stack
+from .stopwatch import Stopwatch
 from .stored import Held, size, stored_activations
 
 _log = logging.getLogger("pathways.trainer")
@@ -74,11 +76,18 @@ class Trainer:
         self.graphs = graphs
         self.tasks: dict[str, Task] = {}
         self.recent = Recent(cache_bytes)
+        on_gpu = self.device.startswith("cuda")
+        self.watch = Stopwatch(settle=partial(torch.cuda.synchronize, self.device) if on_gpu else None)
         self._prefixes = prefixes or PrefixCache(FilePath(), 0)
 
     def provide(self, task: Task) -> None:
         """Make a task's data known, by its fingerprint."""
         self.tasks[task.fingerprint] = task
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What the last `run` did when, by this process's clock: of each candidate, or of a stack as a whole."""
+        return tuple(self.watch.spans)
 
     def run(
         self, candidates: Sequence[Candidate], stacked: bool = False, slots: Sequence[int] = ()
@@ -94,6 +103,7 @@ class Trainer:
             BlobError: a blob that a candidate starts from is missing or damaged.
             DataError: a candidate's data was not provided.
         """
+        self.watch.spans.clear()
         with repeatable(self.device):
             if not stacked:
                 return [self._try(candidate) for candidate in candidates]
@@ -101,6 +111,7 @@ class Trainer:
             return together or [replace(self._try(candidate), alone=why) for candidate in candidates]
 
     def _try(self, candidate: Candidate) -> Result:
+        self.watch.begin(candidate.hash)
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             outcome = self._train(candidate)
@@ -108,10 +119,13 @@ class Trainer:
         except (FloatingPointError, RuntimeError, ValueError) as error:
             outcome = Outcome()
             failure = f"{type(error).__name__}: {error}"[:500]
+        finally:
+            self.watch.end()
         return self._result(candidate, outcome, failure, time.perf_counter() - wall, time.process_time() - cpu)
 
     def _try_stack(self, candidates: Sequence[Candidate], slots: Sequence[int]) -> tuple[list[Result], str]:
         """The results of a stack, which share its time evenly; none, and why, where it must be trained one by one."""
+        self.watch.begin()
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             outcomes = train_stack(self, candidates, slots)
@@ -120,6 +134,8 @@ class Trainer:
             why = "its prefix is too large to be held" if isinstance(error, TooLarge) else f"in a stack: {error}"[:200]
             _log.info("a stack of %d candidates is trained one by one: %s", len(candidates), why)
             return [], why
+        finally:
+            self.watch.end()
         seconds = (time.perf_counter() - wall) / len(candidates)
         cpu_seconds = (time.process_time() - cpu) / len(candidates)
         return [
@@ -153,7 +169,9 @@ class Trainer:
             if isinstance(draft.start, Warm) and draft.start.optimizer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         begin_where_state_is_lacking(optimizer)
-        outcome = fit(candidate, works, drafts, optimizer)
+        self.watch.to(TRAIN)
+        outcome = fit(candidate, works, drafts, optimizer, self.watch)
+        self.watch.to(EVALUATE)
         if outcome.stopped:
             return outcome
         if candidate.record is not None and not candidate.record.while_training:
@@ -324,6 +342,7 @@ class Trainer:
         """
         if kept is not None and not any(name in kept for name in candidate.drafts()):
             return
+        self.watch.to(STORE)
 
         def frozen(ref: ModuleRef) -> ModuleRef:
             if not isinstance(ref, Draft) or not (kept is None or ref.name in kept):
