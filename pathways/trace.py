@@ -86,19 +86,27 @@ class Journey:
     def spans(self, worker: str, own: Iterable[Span], offset: float | None = None) -> tuple[Span, ...]:
         """All spans of the dispatch by the driver's clock: it waited, travelled, was worked on, and its answer came.
 
+        What the worker did before the dispatch was sent, such as its start, it did not do for it.
+
         Args:
             worker: who did it.
             own: the trainer's spans, by the worker's clock.
             offset: of the clocks; 0 on one machine, where there is nothing to estimate; as estimated when not given.
         """
         found = self.offset if offset is None else offset
-        there, left = self.received + found, self.answered + found
+        there, left = max(self.sent, self.received + found), self.answered + found
         return (
             Span(WAIT, worker, self.submitted, max(0.0, self.sent - self.submitted)),
-            Span(TRANSFER, worker, self.sent, max(0.0, there - self.sent)),
-            *shifted(own, found, worker),
+            Span(TRANSFER, worker, self.sent, there - self.sent),
+            *(_from(span, self.sent) for span in shifted(own, found, worker)),
             Span(TRANSFER, worker, left, max(0.0, self.returned - left)),
         )
+
+
+def _from(span: Span, began: float) -> Span:
+    """What of a span is not before that moment."""
+    late = max(0.0, began - span.began)
+    return replace(span, began=span.began + late, seconds=max(0.0, span.seconds - late))
 
 
 def shifted(spans: Iterable[Span], seconds: float, worker: str = "") -> tuple[Span, ...]:

@@ -119,6 +119,9 @@ class Trace:
                 candidate, result = of[hash]
                 name, some = f"candidate {hash[:8]}", [result]
                 args = {"candidate": hash[:12], **about, "generation": candidate.labels.get("generation")}
+            elif not answer.dispatch.stacked:  # what a worker did before it could begin
+                self._group(worker, "", spans, {}, 0, 0)
+                continue
             else:
                 name, some = f"stack of {len(results)}", list(results)
                 args = {"candidates": len(results), **about}
@@ -161,7 +164,7 @@ class Trace:
     def _group(
         self, worker: str, name: str, spans: Sequence[Span], args: Mapping[str, Any], candidates: int, moved: int
     ) -> None:
-        """Spans that follow each other on one thread, in one event that tells what they are of."""
+        """Spans that follow each other on one thread, in one event that tells what they are of where it has a name."""
         pid, tid = self._thread(worker)
         began = min(_micro(span.began) for span in spans)
         # Clocks of two machines are known to a part of a millisecond: a thread's events must not overlap for that.
@@ -178,12 +181,19 @@ class Trace:
                 total.seconds[span.what] = total.seconds.get(span.what, 0.0) + span.seconds
             return
         kind = "driver" if worker == DRIVER else "candidate"
+        if not name:
+            self._lines_of(spans, late, pid, tid)
+            return
         told = json.dumps({k: v for k, v in args.items() if v is not None}, separators=(",", ":"))
         self._line(
             f'{{"name":{json.dumps(name)},"cat":"{kind}","ph":"X","ts":{began},"dur":{ended - began},'
             f'"pid":{pid},"tid":{tid},"args":{told}}}'
         )
-        for span in spans if worker != DRIVER else ():
+        self._lines_of(spans if worker != DRIVER else (), late, pid, tid)
+
+    def _lines_of(self, spans: Iterable[Span], late: int, pid: int, tid: int) -> None:
+        """An event for each span."""
+        for span in spans:
             ts, what = _micro(span.began) + late, json.dumps(span.what)
             dur = _micro(span.ended) + late - ts
             self._line(f'{{"name":{what},"cat":"work","ph":"X","ts":{ts},"dur":{dur},"pid":{pid},"tid":{tid}}}')
@@ -211,7 +221,7 @@ class Trace:
             name = {"name": "driver" if worker == DRIVER else node or worker}
             whose = {"name": worker, "session": self._session}
             place = {"sort_index": int(number) if number.isdecimal() else 0}
-            about = [("process_name", name), ("thread_name", whose)]
+            about: list[tuple[str, Any]] = [("process_name", name), ("thread_name", whose)]
             about += [("thread_sort_index", place)] if worker != DRIVER else []
             for what, args in about:
                 self._line(f'{{"name":"{what}","ph":"M","ts":0,"pid":{pid},"tid":{tid},"args":{json.dumps(args)}}}')

@@ -119,12 +119,12 @@ def trace_text(summary: Mapping[str, Any]) -> str:
 def duration(seconds: float) -> str:
     """A duration from microseconds on.
 
-    >>> [duration(s) for s in (0.0000412, 0.0123, 4.2, 75)]
-    ['41 µs', '12.3 ms', '4.2 s', '75.0 s']
+    >>> [duration(s) for s in (0.0000412, 0.0123, 0.999999, 75)]
+    ['41 µs', '12.3 ms', '1.0 s', '75.0 s']
     """
-    if seconds < 1e-3:
+    if seconds < 0.9995e-3:
         return f"{1e6 * seconds:.0f} µs"
-    return f"{1e3 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{1e3 * seconds:.1f} ms" if seconds < 0.99995 else f"{seconds:.1f} s"
 
 
 __all__ = ["duration", "meaning", "trace_text", "where_time_went"]

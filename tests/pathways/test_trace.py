@@ -28,6 +28,15 @@ def test_the_estimate_is_wrong_by_half_of_what_the_ways_differ():
     assert abs(journey.offset) == pytest.approx((there - back) / 2)
 
 
+def test_what_was_done_before_the_dispatch_was_sent_is_left_out():
+    journey = Journey(submitted=10.0, sent=10.0, received=4.0, answered=12.0, returned=12.5)
+    spans = journey.spans("n/0", [Span("load", "", 4.0, 7.0), Span("train", "", 11.0, 1.0)], 0.0)
+    assert [(s.what, s.began, s.seconds) for s in spans] == [
+        ("wait", 10.0, 0.0), ("transfer", 10.0, 0.0), ("load", 10.0, 1.0), ("train", 11.0, 1.0),
+        ("transfer", 12.0, 0.5),
+    ]
+
+
 def test_nothing_takes_less_than_no_time():
     journey = Journey(2.0, 1.0, 0.5, 0.6, 0.55)  # a clock that was set back
     assert all(span.seconds >= 0 for span in journey.spans("n/0", (), 0.0))
