@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from .errors import PathwaysError
+from .files import write_atomically
 from .trace import DRIVER, WAIT
 
 SLOWEST = 5
@@ -171,4 +172,19 @@ def closed_copy(run: FilePath, out: FilePath) -> FilePath:
     return out
 
 
-__all__ = ["Lane", "Piece", "Recorded", "Slow", "closed_copy", "events", "read_trace", "trace_file"]
+def forget_task(run: FilePath, task: str) -> None:
+    """Strike out of a run's trace what its events say of a task; their times, which say nothing of it, stay."""
+    file = trace_file(run)
+    if not file.is_file():
+        return
+    kept = []
+    for event in events(file):
+        args = event.get("args", {})
+        if f"+{task}+" in f"+{args.get('task', '')}+":
+            counted = {key: args[key] for key in ("candidates", "moved") if key in args}
+            event = {**event, "name": "forgotten", "args": counted}
+        kept.append(json.dumps(event, separators=(",", ":"), ensure_ascii=False))
+    write_atomically(file, ("[\n" + ",\n".join(kept)).encode() if kept else b"", durable=False)
+
+
+__all__ = ["Lane", "Piece", "Recorded", "Slow", "closed_copy", "events", "forget_task", "read_trace", "trace_file"]

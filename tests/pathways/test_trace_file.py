@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from helpers_tiny import TRAINING, FixedPath, chain, head, interrupt_after, linear, task_of
@@ -204,6 +205,28 @@ def test_a_run_is_traced_through_interrupts(tmp_path):
     with pathways.System.open(tmp_path / "run") as system:
         assert sorted(tried) == sorted(row.hash[:12] for row in system.ledger.rows())
     assert [lane.candidates for lane in read_trace(tmp_path / "run").workers] == [2, 4]
+
+
+def test_a_forgotten_task_is_not_named_and_its_time_stays(tmp_path):
+    with pathways.System.create(tmp_path / "run", training=TRAINING, stack=1) as system:
+        for name in ("one", "two"):
+            system.learn(task_of(name), replace(STRATEGY, build=lambda view: {
+                view.task.name: chain(view.task.inputs, linear("a"), head())
+            }))  # fmt: skip
+        before = read_trace(system.directory)
+        text = (system.directory / "trace.json").read_text()
+        hashes = {row.hash[:12] for row in system.ledger.rows(task="one")}
+        system.forget("one")
+        after = read_trace(system.directory)
+    left = (tmp_path / "run" / "trace.json").read_text()
+    assert '"task":"one"' in text
+    assert any(hash in text for hash in hashes)
+    assert '"task":"one"' not in left
+    assert '"task":"two"' in left
+    assert not any(hash in left for hash in hashes)
+    checked(left)
+    assert [lane.candidates for lane in after.workers] == [lane.candidates for lane in before.workers]
+    assert after.workers[0].spent("train") == before.workers[0].spent("train")
 
 
 def test_tracing_can_be_turned_off(tmp_path):
