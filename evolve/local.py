@@ -21,6 +21,7 @@ from pathways.errors import EngineError, PathwaysError
 from pathways.in_process import InProcess
 from pathways.modules import BUILT_IN, Families
 from pathways.task import Task
+from pathways.trace import Journey
 from pathways.trainer.numerics import numerics
 
 from .importable import importable
@@ -69,6 +70,7 @@ class Local:
         self._warned = False
         self.retries = retries
         self._queue: deque[Dispatch] = deque()
+        self._submitted: dict[int, float] = {}
         self._tasks: dict[str, Task] = {}
         self._pool: FilePath | None = None
         self._families: Families = BUILT_IN
@@ -82,6 +84,11 @@ class Local:
     def workers(self) -> int:
         """How many dispatches are trained at the same time."""
         return max(1, self._count)
+
+    @property
+    def busy(self) -> int | None:
+        """How many of the workers have a dispatch; `None` where there are none."""
+        return sum(worker.dispatch is not None for worker in self._workers) if self._count else None
 
     def __enter__(self) -> Local:
         return self
@@ -117,6 +124,7 @@ class Local:
             self._here.submit(dispatch)
             return
         self._queue.append(dispatch)
+        self._submitted[dispatch.id] = time.time()
         self._feed()
 
     def next(self, timeout: float | None = None) -> Answer | None:
@@ -152,6 +160,7 @@ class Local:
         self._workers = []
         self._queue.clear()
         self._tries.clear()
+        self._submitted.clear()
         self._here.close()
         self._pool = None
 
@@ -179,6 +188,7 @@ class Local:
         """Drop what an interrupted search left queued, and wait for what is being trained; its answers are stale."""
         self._queue.clear()
         self._tries.clear()
+        self._submitted.clear()
         if self._count == 0 and self._pool is not None:
             self._here.open(self._pool, self._families)
         for i, worker in enumerate(self._workers):
@@ -199,7 +209,9 @@ class Local:
         """Send a dispatch to a worker, or to its replacement where it died while it was idle."""
         while True:
             try:
-                self._workers[index].send(dispatch, self._tasks)
+                worker = self._workers[index]
+                worker.submitted, worker.sent = self._submitted[dispatch.id], time.time()
+                worker.send(dispatch, self._tasks)
                 return
             except OSError:
                 self._replace(index)
@@ -217,9 +229,13 @@ class Local:
             return None
         worker.dispatch = None
         self._tries.pop(dispatch.id, None)
+        self._submitted.pop(dispatch.id, None)
         if kind == "error":
             raise payload
-        return Answer(dispatch, tuple(payload))
+        results, own, received, answered = payload
+        journey = Journey(worker.submitted, worker.sent, received, answered, time.time())
+        name = f"here/{self._workers.index(worker)}"
+        return Answer(dispatch, tuple(results), journey.spans(name, own, offset=0.0), worker.moved)
 
     def _count_try(self, dispatch: Dispatch) -> None:
         """Note that a worker died on a dispatch; an `EngineError` where that was once too often."""
@@ -255,6 +271,8 @@ class _Worker:
             )
         self.connection: Connection[Any, Any] = ours
         self.dispatch: Dispatch | None = None
+        self.submitted = self.sent = 0.0  # of the dispatch
+        self.moved = 0  # bytes, for the dispatch
         self.known: set[str] = set()
         self._greeting: tuple[Any, ...] | None = (
             str(pool), sys.path, importable(families), expected, cache_bytes, device,
@@ -268,13 +286,17 @@ class _Worker:
             messages.insert(0, ("open", pickle.dumps(self._greeting)))
             self._greeting = None
         self.known.update(new)
-        for message in [*messages, ("dispatch", pickle.dumps(dispatch))]:
+        messages.append(("dispatch", pickle.dumps(dispatch)))
+        self.moved = sum(len(packed) for _, packed in messages)
+        for message in messages:
             self.connection.send(message)
         self.dispatch = dispatch
 
     def receive(self) -> tuple[str, Any]:
         """The worker's next message: `results`, or `error` with an exception to raise here."""
-        kind, payload = self.connection.recv()
+        packed = self.connection.recv_bytes()
+        self.moved += len(packed)
+        kind, payload = pickle.loads(packed)
         if kind == "error" and not isinstance(payload, PathwaysError):
             payload = EngineError(f"a worker stopped with {payload}")
         return kind, payload

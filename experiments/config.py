@@ -91,6 +91,7 @@ class EngineConfig:
         cache_bytes: the most activations of frozen prefixes to keep in the run's `cache/`; 0 keeps none.
         device: what trainers compute on: `cpu`, `cuda` (any, workers in turn), `cuda:N`, or `auto`, which the run
             resolves when it begins; part of its identity, but for the number.
+        trace: whether the run writes `trace.json`, where its time goes.
     """
 
     kind: str = "local"
@@ -99,6 +100,7 @@ class EngineConfig:
     stack: int | str = "auto"
     cache_bytes: int = CACHE_BYTES
     device: str = "cpu"
+    trace: bool = True
 
     def __post_init__(self) -> None:
         try:

@@ -29,7 +29,7 @@ Setup = TypeVar("Setup", "Config", "AffinityConfig")
 """A run or a study: tasks on an architecture, and where they are trained."""
 
 # What of a configuration may differ between two calls of one run: it does not change what is computed.
-_FREE = ("name", "engine.kind", "engine.workers", "engine.cache_bytes")
+_FREE = ("name", "engine.kind", "engine.workers", "engine.cache_bytes", "engine.trace")
 # What a run directory may hold before `system.json` makes it one: the rest of a creation that was cut short.
 _BEGUN = ("config.yaml", "pool", "ledger.db", "ledger.db-wal", "ledger.db-shm")
 
@@ -211,7 +211,11 @@ def make_system(
 
 
 def engine_of(config: Config | AffinityConfig, system: System) -> Any:
-    """The engine that a configuration names, to be used as a context; its device is the run's where it says `auto`."""
+    """The engine that a configuration names, to be used as a context; its device is the run's where it says `auto`.
+
+    The system traces what that engine does, or not, as the configuration says.
+    """
+    system.tracing = config.engine.trace
     made = resolve(ENGINES, config.engine.kind, "`engine.kind`")
     device = system.device if config.engine.device == "auto" else config.engine.device
     return made(workers=config.engine.workers, cache_bytes=config.engine.cache_bytes, device=device)

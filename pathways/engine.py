@@ -58,7 +58,8 @@ class Answer:
 class Engine(Protocol):
     """Where trainers run. Nothing above knows whether that is this process, local processes or a cluster.
 
-    One that computes on something else than the processor says so by an attribute `device` (see `device_of`).
+    One that computes on something else than the processor says so by an attribute `device` (see `device_of`); one that
+    knows how many of its workers have something to do, by an attribute `busy` (see `busy_of`).
     """
 
     @property
@@ -89,6 +90,12 @@ class Engine(Protocol):
     def close(self) -> None:
         """Stop the workers and wait until they are gone."""
         ...
+
+
+def busy_of(engine: Engine) -> int | None:
+    """How many of an engine's workers have something to do, by its attribute `busy`; `None` where it cannot say."""
+    found = getattr(engine, "busy", None)
+    return None if found is None else int(found)
 
 
 def device_of(engine: Engine) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -12,7 +13,7 @@ from pathways.modules import BUILT_IN, Families
 from . import stack_plan
 from .candidate import Candidate, Result
 from .devices import kind_of
-from .engine import Dispatch, Engine
+from .engine import Dispatch, Engine, busy_of
 from .errors import PathwaysError
 from .progress import Event, Progress
 from .strategy import Search, Winner
@@ -20,6 +21,7 @@ from .strategy import Search, Winner
 if TYPE_CHECKING:
     from .ledger import Ledger
     from .pool import Pool
+    from .trace_file import Trace
 
 _numbers = count()  # of dispatches in this process: an answer that an interrupted search left behind is not mistaken
 
@@ -74,6 +76,7 @@ class Bench:
         device: what the engine's trainers compute on: families say on which kind of device stacking pays.
         alive: called before each round, to renew leases.
         progress: called with an `Event` after each result.
+        trace: takes what was done when, where that is wanted.
     """
 
     ledger: Ledger
@@ -85,6 +88,7 @@ class Bench:
     device: str = "cpu"
     alive: Callable[[], None] = lambda: None
     progress: Progress = lambda event: None
+    trace: Trace | None = None
 
 
 def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Winner]]:
@@ -106,7 +110,7 @@ def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Wi
         results: dict[str, Result] = {}
         for work, result in try_all([(work, asked[id(work)]) for work in running], bench):
             results[result.candidate] = result
-            bench.progress(work.see(result))
+            bench.progress(replace(work.see(result), busy=busy_of(bench.engine), workers=bench.engine.workers))
         for work in running:
             work.search.tell([(candidate, results[candidate.hash]) for candidate in asked[id(work)]])
 
@@ -134,8 +138,13 @@ def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> 
         work, alone = sent.pop(answer.dispatch.id)
         results = [replace(r, alone=alone.get(r.candidate, r.alone)) for r in answer.results]
         pairs = list(zip(answer.dispatch.candidates, results, strict=True))
+        began = time.time()
         bench.ledger.commit(work.strategy, work.tasks, answer.dispatch.id, pairs)
+        if bench.trace is not None:
+            bench.trace.add(answer, results, work.strategy, work.tasks, (began, time.time() - began))
         yield from ((work, result) for _, result in pairs)
+    if bench.trace is not None:
+        bench.trace.flush()
 
 
 def _dispatches(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .pool import Pool
     from .progress import Progress
+    from .trace_file import Trace
     from .trainer.samples import Recent
     from .verify import VerifyReport
 
@@ -70,6 +71,7 @@ class System:
         self.refresh()
         self.tasks: dict[str, Task] = {}
         self.owner = new_owner()
+        self.tracing = True  # whether `learn` and `compare` write `trace.json`
 
     # -- making and opening -------------------------------------------------------------------------------
 
@@ -142,7 +144,10 @@ class System:
         self.shelf.refresh(whole=whole)
 
     def close(self) -> None:
-        """Close the ledger; the system can be used again afterwards."""
+        """Close the ledger and the trace; the system can be used again afterwards."""
+        if "trace" in self.__dict__:
+            self.trace.close()
+            del self.__dict__["trace"]
         if "ledger" in self.__dict__:
             self.ledger.close()
             del self.__dict__["ledger"]
@@ -157,6 +162,14 @@ class System:
     def ledger(self) -> Ledger:
         """The record of every candidate that was tried."""
         return Ledger(self.directory / "ledger.db")
+
+    @cached_property
+    def trace(self) -> Trace:
+        """What takes down where the time goes while the system learns, unless `tracing` is false."""
+        from .trace_file import Trace
+        from .trace_read import trace_file
+
+        return Trace(trace_file(self.directory))
 
     @cached_property
     def pool(self) -> Pool:

@@ -14,6 +14,7 @@ BENCHMARKS: Mapping[str, str] = {
     "quickstart-stream-finetuned": "pathways.experiments.benchmarks.stream:finetuned",
     "plain-epoch": "pathways.experiments.benchmarks.epoch_rows:epoch",
     "stack-memory": "pathways.experiments.benchmarks.memory_rows:memory",
+    "trace-cost": "pathways.experiments.benchmarks.trace_rows:cost",
     "import": "pathways.experiments.benchmarks.fresh:import_time",
     "help": "pathways.experiments.benchmarks.fresh:help_time",
     "show": "pathways.experiments.benchmarks.fresh:show_time",

@@ -15,6 +15,7 @@ from pathways.modules import Context, Delta, Image, Module, Value
 from pathways.pool import Tensors
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
+from pathways.trace import EVALUATE
 
 from .augment import change
 from .course import Course
@@ -23,6 +24,7 @@ from .optimizer import clip, multiplier, set_learning_rate, state_of
 from .precision import products_in
 from .record import Recorder
 from .samples import Samples, rows, through
+from .stopwatch import Stopwatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +69,8 @@ class Outcome:
 
 
 def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module | Delta],
-        optimizer: torch.optim.Optimizer) -> Outcome:
-    """Train the drafts on all works together and measure; the loop of every candidate.
+        optimizer: torch.optim.Optimizer, watch: Stopwatch) -> Outcome:
+    """Train the drafts on all works together and measure; the loop of every candidate. `watch` counts what is what.
 
     Raises:
         FloatingPointError: the loss became NaN or infinite; the message names the step.
@@ -95,7 +97,9 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
     for step in range(training.steps if parameters else 0):
         set_learning_rate(optimizer, multiplier(step, training), training)
         if recorder is not None:
+            before = watch.to(EVALUATE)
             recorder.see(step, batches)
+            watch.to(before)
         context = Context(generator=noise)
         losses = []
         for i in turns[step]:
@@ -117,11 +121,17 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
         loss.backward()
         clip(parameters, training.clip)
         optimizer.step()
-        if step + 1 in course.points and course.stops(_merits(works)):
-            outcome.stopped = step + 1
-            break
+        if step + 1 in course.points:
+            before = watch.to(EVALUATE)
+            if course.stops(_merits(works)):
+                outcome.stopped = step + 1
+                break
+            watch.to(before)
         if training.evaluate_every and (step + 1) % training.evaluate_every == 0 and step + 1 < training.steps:
+            before = watch.to(EVALUATE)
             best.see(outcome, step + 1, measure_all(works, fitness, step + 1))
+            watch.to(before)
+    watch.to(EVALUATE)
     outcome.merits = course.record()
     if recorder is not None:
         outcome.readings, outcome.reading_seconds = recorder.readings, recorder.seconds

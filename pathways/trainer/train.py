@@ -33,6 +33,7 @@ from pathways.path import Path
 from pathways.pool import Pool
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
+from pathways.trace import EVALUATE, STORE, TRAIN, Span
 
 from .fit import Outcome, Work, fit, measure_all
 from .frozen_sums import frozen_sum
@@ -44,6 +45,7 @@ from .prefix_cache import PrefixCache
 from .record import transferability
 from .samples import Recent, Samples, moved, placed, prepare, through
 from .stack_train import TooLarge, train_stack
+from .stopwatch import Stopwatch
 from .stored import Held, size, stored_activations
 
 _log = logging.getLogger("pathways.trainer")
@@ -79,11 +81,18 @@ class Trainer:
         self.tasks: dict[str, Task] = {}
         self.recent = Recent(cache_bytes)
         self.loans = Loans()
+        on_gpu = self.device.startswith("cuda")
+        self.watch = Stopwatch(settle=partial(torch.cuda.synchronize, self.device) if on_gpu else None)
         self._prefixes = prefixes or PrefixCache(FilePath(), 0)
 
     def provide(self, task: Task) -> None:
         """Make a task's data known, by its fingerprint."""
         self.tasks[task.fingerprint] = task
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What the last `run` did when, by this process's clock: of each candidate, or of a stack as a whole."""
+        return tuple(self.watch.spans)
 
     def run(
         self, candidates: Sequence[Candidate], stacked: bool = False, slots: Sequence[int] = ()
@@ -99,6 +108,7 @@ class Trainer:
             BlobError: a blob that a candidate starts from is missing or damaged.
             DataError: a candidate's data was not provided.
         """
+        self.watch.spans.clear()
         with repeatable(self.device):
             if not stacked:
                 return [self._try(candidate) for candidate in candidates]
@@ -106,18 +116,22 @@ class Trainer:
             return together or [replace(self._try(candidate), alone=why) for candidate in candidates]
 
     def _try(self, candidate: Candidate) -> Result:
+        self.watch.begin(candidate.hash)
         wall, cpu = time.perf_counter(), time.process_time()
         outcome, failure = Outcome(), ""
         try:
             outcome = self._train(candidate)
         except (FloatingPointError, RuntimeError, ValueError, MemoryError, Written) as error:
             failure = f"{_kind_of(error)}: {error}"[:500]
+        finally:
+            self.watch.end()
         if said := self._written():
             outcome, failure = Outcome(), said
         return self._result(candidate, outcome, failure, time.perf_counter() - wall, time.process_time() - cpu)
 
     def _try_stack(self, candidates: Sequence[Candidate], slots: Sequence[int]) -> tuple[list[Result], str]:
         """The results of a stack, which share its time evenly; none, and why, where it must be trained one by one."""
+        self.watch.begin()
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             outcomes = train_stack(self, candidates, slots)
@@ -127,6 +141,8 @@ class Trainer:
             _log.info("a stack of %d candidates is trained one by one: %s", len(candidates), why)
             self._written()
             return [], why
+        finally:
+            self.watch.end()
         if said := self._written():
             return [], said[:200]
         seconds = (time.perf_counter() - wall) / len(candidates)
@@ -174,8 +190,10 @@ class Trainer:
             if isinstance(draft.start, Warm) and draft.start.optimizer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         begin_where_state_is_lacking(optimizer)
-        outcome = fit(candidate, works, drafts, optimizer)
+        self.watch.to(TRAIN)
+        outcome = fit(candidate, works, drafts, optimizer, self.watch)
         self.loans.check()
+        self.watch.to(EVALUATE)
         if outcome.stopped:
             return outcome
         if candidate.record is not None and not candidate.record.while_training:
@@ -355,6 +373,7 @@ class Trainer:
         """
         if kept is not None and not any(name in kept for name in candidate.drafts()):
             return
+        self.watch.to(STORE)
 
         def frozen(ref: ModuleRef) -> ModuleRef:
             if not isinstance(ref, Draft) or not (kept is None or ref.name in kept):
