@@ -32,6 +32,11 @@ class Dispatch:
     stacked: bool = False
     slots: tuple[int, ...] = ()
 
+    @property
+    def workers(self) -> int:
+        """How many trainers can work on it together: the most that one of its candidates asks for."""
+        return max((candidate.workers for candidate in self.candidates), default=1)
+
 
 @dataclass(frozen=True)
 class Answer:

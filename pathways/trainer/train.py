@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pathways.assemble import PathModule, frozen_parts, frozen_prefix, part_of
 from pathways.candidate import Augment, Candidate, Result
 from pathways.devices import device_here
-from pathways.errors import DataError
+from pathways.errors import DataError, TeamError
 from pathways.modules import (
     BUILT_IN,
     Delta,
@@ -44,6 +44,8 @@ from .record import transferability
 from .samples import Recent, Samples, moved, placed, prepare, through
 from .stack_train import TooLarge, train_stack
 from .stored import Held, size, stored_activations
+from .team import FAILURES, Team
+from .team_link import PartFailed
 
 _log = logging.getLogger("pathways.trainer")
 
@@ -81,7 +83,8 @@ class Trainer:
         self.tasks[task.fingerprint] = task
 
     def run(
-        self, candidates: Sequence[Candidate], stacked: bool = False, slots: Sequence[int] = ()
+        self, candidates: Sequence[Candidate], stacked: bool = False, slots: Sequence[int] = (),
+        team: Team | None = None,
     ) -> list[Result]:
         """Train and measure each candidate; one that fails gets a result that says why.
 
@@ -89,26 +92,40 @@ class Trainer:
             candidates: what to train.
             stacked: whether they have one shape and are to be trained as one program.
             slots: of that program, as in `stack_plan.Group`.
+            team: the ranks that train candidates of so many workers together; each calls this with the same ones, and
+                rank 0 alone stores and returns what comes of them. Without one, this process takes the parts in turn.
 
         Raises:
             BlobError: a blob that a candidate starts from is missing or damaged.
             DataError: a candidate's data was not provided.
+            TeamError: a candidate is for another number of workers, or the ranks have lost each other.
         """
+        for candidate in candidates if team is not None else ():
+            if stacked or candidate.workers != team.size:  # type: ignore[union-attr]
+                raise TeamError(
+                    f"a team of {team.size} ranks must be given candidates of `workers: {team.size}`, found "  # type: ignore[union-attr]
+                    f"{'a stack' if stacked else candidate.workers}: make the team as large as its candidates ask for."
+                )
         with repeatable(self.device):
             if not stacked:
-                return [self._try(candidate) for candidate in candidates]
+                results = [self._try(candidate, team or Team.alone(candidate.workers)) for candidate in candidates]
+                return results if team is None or team.leads else []
             together, why = self._try_stack(candidates, slots)
-            return together or [replace(self._try(candidate), alone=why) for candidate in candidates]
+            return together or [
+                replace(self._try(candidate, Team.alone(candidate.workers)), alone=why) for candidate in candidates
+            ]
 
-    def _try(self, candidate: Candidate) -> Result:
+    def _try(self, candidate: Candidate, team: Team) -> Result:
         wall, cpu = time.perf_counter(), time.process_time()
+        team.begin()
         try:
-            outcome = self._train(candidate)
+            outcome = self._train(candidate, team)
             failure = ""
-        except (FloatingPointError, RuntimeError, ValueError) as error:
+        except (PartFailed, *FAILURES) as error:
             outcome = Outcome()
-            failure = f"{type(error).__name__}: {error}"[:500]
-        return self._result(candidate, outcome, failure, time.perf_counter() - wall, time.process_time() - cpu)
+            failure = team.failed(error)
+        seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
+        return self._result(candidate, outcome, failure, seconds, cpu_seconds + outcome.cpu_elsewhere)
 
     def _try_stack(self, candidates: Sequence[Candidate], slots: Sequence[int]) -> tuple[list[Result], str]:
         """The results of a stack, which share its time evenly; none, and why, where it must be trained one by one."""
@@ -143,7 +160,7 @@ class Trainer:
             reading_seconds=outcome.reading_seconds,
         )
 
-    def _train(self, candidate: Candidate) -> Outcome:
+    def _train(self, candidate: Candidate, team: Team) -> Outcome:
         models, drafts = self.assemble(candidate)
         works = [self._work(candidate, name, model) for name, model in models.items()]
         for work in works:
@@ -153,8 +170,8 @@ class Trainer:
             if isinstance(draft.start, Warm) and draft.start.optimizer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         begin_where_state_is_lacking(optimizer)
-        outcome = fit(candidate, works, drafts, optimizer)
-        if outcome.stopped:
+        outcome = fit(candidate, works, drafts, optimizer, team)
+        if outcome.stopped or not team.leads:
             return outcome
         if candidate.record is not None and not candidate.record.while_training:
             began = time.process_time()
