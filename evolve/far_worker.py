@@ -24,7 +24,7 @@ from pathways.packing import Packed, unpack
 from pathways.pool import Data
 from pathways.task import Task
 from pathways.trainer import Trainer, numerics
-from pathways.trainer.train import OUT_OF_MEMORY
+from pathways.trainer.failures import OUT_OF_MEMORY
 
 from .far_pool import FarPool, FarPrefixes, Fetch, Lent, copied
 from .importable import imported

@@ -70,6 +70,8 @@ class MuNet:
             its end, 0 saves their cost.
         sampler: how batches alternate where several tasks are learned jointly, `joint` or `proportional`, as in
             `Candidate`. Such tasks share one trunk, with a head each; their score is the mean of theirs.
+        workers: in how many parts each batch of such a group is trained, as in `Candidate`: as many processes can train
+            one child together. Tasks that are learned by themselves, and the guard's networks, take one.
         parents: in place of scores, what decides whom a round asks for children: `exhaustive`, one child of the root
             and of every champion; `uniform`, `children` of them, any; `prior`, or `{prior: {estimator: logme}}`,
             `children` of them by Thompson sampling, from their measured transferability and what children gained here
@@ -111,12 +113,14 @@ class MuNet:
     racing: Any = None
     parents: Any = None
     guard: Any = None
+    workers: int = 1
     jointly: ClassVar[bool] = True  # tells configurations that it learns several tasks in one search
     name: str = field(default="munet", init=False)
 
     def __post_init__(self) -> None:
         whole_number("generations", self.generations, 0)
         whole_number("children", self.children, 1)
+        whole_number("workers", self.workers, 1)
         if self.scratch_generations is not None:
             whole_number("scratch_generations", self.scratch_generations, 0)
         if self.probes != "all" and (type(self.probes) is not int or self.probes < 1):

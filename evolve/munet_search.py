@@ -276,10 +276,12 @@ class MuNetSearch:
             "rates": dict(member.rates), **said,
         }
         self._number += 1
+        training = training or member.training
         return Candidate(
-            paths, training or member.training, {task.name: task.fingerprint for task in tasks},
+            paths, training, {task.name: task.fingerprint for task in tasks},
             self.view.run, self.generation, sampler=self.settings.sampler, labels=labels,
             race=self._race(parent, paths), record=record,
+            workers=self.settings.workers if len(tasks) > 1 and training.steps else 1,
         )
 
     def _outline(self, trunk: Path) -> tuple[list[str], object]:

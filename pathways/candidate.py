@@ -212,6 +212,12 @@ class Candidate:
             that start a draft from the same weights, only the fittest keeps what became of it; of equals, the one of
             the lower hash.
         record: what is measured beside quality, and found in the result's `readings`; `None` is nothing.
+        workers: how many parts each batch is cut in, whose gradients are added in order. So many processes may train
+            it together, each its part of every batch; with fewer one takes the parts in turn, to the same bits.
+
+    Raises:
+        ConfigError: a setting out of range, or affinity recorded while batches are divided.
+        PathError: drafts of one name that are not equal.
     """
 
     paths: Mapping[str, Path]
@@ -226,6 +232,7 @@ class Candidate:
     race: Race | None = None
     keep: str = field(default="all", compare=False)
     record: Record | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", FrozenDict({task: self.paths[task] for task in sorted(self.paths)}))
@@ -234,6 +241,13 @@ class Candidate:
             raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
         if self.keep not in KEEPS:
             raise ConfigError(f"`keep` must be one of {KEEPS}, found {self.keep!r}.")
+        if type(self.workers) is not int or self.workers < 1:
+            raise ConfigError(f"`workers` must be a whole number of at least 1, found {self.workers!r}.")
+        if self.workers > 1 and self.record is not None and self.record.while_training:
+            raise ConfigError(
+                f"`workers` must be 1 where affinity is recorded while tasks train (`{self.record.estimator}`), found "
+                f"{self.workers}: what is measured there is of undivided batches."
+            )
         if set(self.data) != set(self.paths):
             raise ConfigError(f"`data` must name the tasks {sorted(self.paths)}, found {sorted(self.data)}.")
         drafts = self.drafts()
@@ -272,6 +286,8 @@ class Candidate:
             "repeat": self.repeat,
             "sampler": self.sampler if len(self.paths) > 1 and self.training.steps else None,
             "optimizer_state": self.optimizer_state,
+            # Left out at its default: hashes are those from before there was a choice.
+            **({"workers": self.workers} if self.workers > 1 and self.training.steps else {}),
         })
 
     def trained_paths(self, result: Result) -> dict[str, Path]:
@@ -286,6 +302,7 @@ class Candidate:
             "sampler": self.sampler, "optimizer_state": self.optimizer_state, "labels": dict(self.labels),
             "race": self.race and self.race.to_json(),
             **({"record": self.record.to_json()} if self.record else {}),
+            **({"workers": self.workers} if self.workers > 1 else {}),
         }
 
     @classmethod

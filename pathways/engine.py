@@ -34,8 +34,8 @@ class Dispatch:
 
     @property
     def workers(self) -> int:
-        """How many workers train it side by side: the most that one of its candidates asks for."""
-        return max((getattr(candidate, "workers", 1) for candidate in self.candidates), default=1)
+        """How many trainers can work on it together: the most that one of its candidates asks for."""
+        return max((candidate.workers for candidate in self.candidates), default=1)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,10 @@ class EngineError(PathwaysError):
     """Workers that cannot be started or that keep dying."""
 
 
+class TeamError(EngineError):
+    """Ranks that train one candidate together and have lost each other, or were given different work."""
+
+
 class ForgettingError(PathwaysError):
     """A champion that no longer is what it was when it was frozen; `differs` lists task, module and what."""
 

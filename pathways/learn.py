@@ -150,7 +150,9 @@ def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> 
 def _dispatches(
     candidates: Iterable[Candidate], known: Container[str], bench: Bench
 ) -> Iterator[tuple[Dispatch, Mapping[str, str]]]:
-    """What is sent for a generation: its stacks, then the rest by `dispatch`, each without what is known.
+    """What is sent for a generation without what is known: its stacks, those that train data-parallel, the rest.
+
+    The rest goes by `dispatch`.
 
     Beside each dispatch stands why its candidates train alone, by hash.
     """
@@ -158,7 +160,11 @@ def _dispatches(
     for group in plan.stacks:
         if missing := tuple(candidate for candidate in group.candidates if candidate.hash not in known):
             yield Dispatch(next(_numbers), missing, True, group.slots), {}
-    rest = [(candidate, why) for candidate, why in plan.alone if candidate.hash not in known]
+    left = [(candidate, why) for candidate, why in plan.alone if candidate.hash not in known]
+    for candidate, why in left:
+        if candidate.workers > 1:  # its trainers are its own
+            yield Dispatch(next(_numbers), (candidate,)), {candidate.hash: why}
+    rest = [(candidate, why) for candidate, why in left if candidate.workers == 1]
     for start in range(0, len(rest), bench.dispatch):
         some = rest[start : start + bench.dispatch]
         yield Dispatch(next(_numbers), tuple(c for c, _ in some)), {c.hash: why for c, why in some}

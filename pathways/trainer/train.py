@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pathways.assemble import PathModule, frozen_parts, frozen_prefix, part_of
 from pathways.candidate import Augment, Candidate, Result
 from pathways.devices import device_here
-from pathways.errors import DataError
+from pathways.errors import DataError, TeamError
 from pathways.modules import (
     BUILT_IN,
     Delta,
@@ -35,6 +35,7 @@ from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
 from pathways.trace import EVALUATE, STORE, TRAIN, Span
 
+from .failures import FAILURES
 from .fit import Outcome, Work, fit, measure_all
 from .frozen_sums import frozen_sum
 from .heads import fit_closed_form
@@ -47,11 +48,10 @@ from .samples import Recent, Samples, moved, placed, prepare, through
 from .stack_train import TooLarge, train_stack
 from .stopwatch import Stopwatch
 from .stored import Held, size, stored_activations
+from .team import Team
+from .team_link import PartFailed
 
 _log = logging.getLogger("pathways.trainer")
-
-OUT_OF_MEMORY = "out of memory"
-"""How the failure of a candidate begins for which there was not enough memory."""
 
 
 class Trainer:
@@ -95,7 +95,8 @@ class Trainer:
         return tuple(self.watch.spans)
 
     def run(
-        self, candidates: Sequence[Candidate], stacked: bool = False, slots: Sequence[int] = ()
+        self, candidates: Sequence[Candidate], stacked: bool = False, slots: Sequence[int] = (),
+        team: Team | None = None,
     ) -> list[Result]:
         """Train and measure each candidate; one that fails gets a result that says why.
 
@@ -103,31 +104,45 @@ class Trainer:
             candidates: what to train.
             stacked: whether they have one shape and are to be trained as one program.
             slots: of that program, as in `stack_plan.Group`.
+            team: the ranks that train candidates of so many workers together; each calls this with the same ones, and
+                rank 0 alone stores and returns what comes of them. Without one, this process takes the parts in turn.
 
         Raises:
             BlobError: a blob that a candidate starts from is missing or damaged.
             DataError: a candidate's data was not provided.
+            TeamError: a candidate is for another number of workers, or the ranks have lost each other.
         """
+        for candidate in candidates if team is not None else ():
+            if stacked or candidate.workers != team.size:  # type: ignore[union-attr]
+                raise TeamError(
+                    f"a team of {team.size} ranks must be given candidates of `workers: {team.size}`, found "  # type: ignore[union-attr]
+                    f"{'a stack' if stacked else candidate.workers}: make the team as large as its candidates ask for."
+                )
         self.watch.spans.clear()
         with repeatable(self.device):
             if not stacked:
-                return [self._try(candidate) for candidate in candidates]
+                results = [self._try(candidate, team or Team.alone(candidate.workers)) for candidate in candidates]
+                return results if team is None or team.leads else []
             together, why = self._try_stack(candidates, slots)
-            return together or [replace(self._try(candidate), alone=why) for candidate in candidates]
+            return together or [
+                replace(self._try(candidate, Team.alone(candidate.workers)), alone=why) for candidate in candidates
+            ]
 
-    def _try(self, candidate: Candidate) -> Result:
+    def _try(self, candidate: Candidate, team: Team) -> Result:
         self.watch.begin(candidate.hash)
         wall, cpu = time.perf_counter(), time.process_time()
         outcome, failure = Outcome(), ""
+        team.begin()
         try:
-            outcome = self._train(candidate)
-        except (FloatingPointError, RuntimeError, ValueError, MemoryError, Written) as error:
-            failure = f"{_kind_of(error)}: {error}"[:500]
+            outcome = self._train(candidate, team)
+        except (PartFailed, *FAILURES) as error:
+            failure = team.failed(error)
         finally:
             self.watch.end()
         if said := self._written():
             outcome, failure = Outcome(), said
-        return self._result(candidate, outcome, failure, time.perf_counter() - wall, time.process_time() - cpu)
+        seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
+        return self._result(candidate, outcome, failure, seconds, cpu_seconds + outcome.cpu_elsewhere)
 
     def _try_stack(self, candidates: Sequence[Candidate], slots: Sequence[int]) -> tuple[list[Result], str]:
         """The results of a stack, which share its time evenly; none, and why, where it must be trained one by one."""
@@ -135,7 +150,7 @@ class Trainer:
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             outcomes = train_stack(self, candidates, slots)
-        except (TooLarge, RuntimeError, ValueError, MemoryError, Written) as error:
+        except (TooLarge, *FAILURES) as error:
             # What is wrong with one of them is found, and said, when each is trained by itself.
             why = "its prefix is too large to be held" if isinstance(error, TooLarge) else f"in a stack: {error}"[:200]
             _log.info("a stack of %d candidates is trained one by one: %s", len(candidates), why)
@@ -180,7 +195,7 @@ class Trainer:
             reading_seconds=outcome.reading_seconds,
         )
 
-    def _train(self, candidate: Candidate) -> Outcome:
+    def _train(self, candidate: Candidate, team: Team) -> Outcome:
         models, drafts = self.assemble(candidate)
         works = [self._work(candidate, name, model) for name, model in models.items()]
         for work in works:
@@ -191,10 +206,10 @@ class Trainer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         begin_where_state_is_lacking(optimizer)
         self.watch.to(TRAIN)
-        outcome = fit(candidate, works, drafts, optimizer, self.watch)
+        outcome = fit(candidate, works, drafts, optimizer, self.watch, team)
         self.loans.check()
         self.watch.to(EVALUATE)
-        if outcome.stopped:
+        if outcome.stopped or not team.leads:
             return outcome
         if candidate.record is not None and not candidate.record.while_training:
             began = time.process_time()
@@ -391,12 +406,6 @@ class Trainer:
             else:
                 for draft in path.drafts_in_order():
                     frozen(draft)
-
-
-def _kind_of(error: Exception) -> str:
-    """What a failure is called: a lack of memory is not the candidate's alone, so engines try it elsewhere."""
-    lack = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
-    return OUT_OF_MEMORY if lack else type(error).__name__
 
 
 def _elements(shape: Sequence[int | None]) -> int:
