@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "FineTune": "controls", "FineTuneAll": "controls", "HeadOnly": "controls", "Independent": "controls",
     "Joint": "controls", "Local": "local", "MuNet": "munet", "PathNet": "pathnet", "PathNetAlways": "pathnet_always",
-    "PathNetFineTune": "pathnet_controls", "RandomPath": "pathnet_controls", "Sampler": "hyperparameters",
+    "PathNetFineTune": "pathnet_controls", "RandomPath": "pathnet_controls", "Ray": "ray", "Sampler": "hyperparameters",
     "Score": "score", "Guard": "guard", "Prior": "parents",
 }
 
 __all__ = [
     "FineTune", "FineTuneAll", "Guard", "HeadOnly", "Independent", "Joint", "Local", "MuNet", "PathNet",
-    "PathNetAlways", "PathNetFineTune", "Prior", "RandomPath", "Sampler", "Score",
+    "PathNetAlways", "PathNetFineTune", "Prior", "RandomPath", "Ray", "Sampler", "Score",
 ]
 
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .pathnet import PathNet
     from .pathnet_always import PathNetAlways
     from .pathnet_controls import PathNetFineTune, RandomPath
+    from .ray import Ray
     from .score import Score
 
 

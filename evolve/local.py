@@ -24,6 +24,8 @@ from pathways.task import Task
 from pathways.trace import Journey
 from pathways.trainer.numerics import numerics
 
+from .importable import importable
+
 _log = logging.getLogger(__name__)
 
 
@@ -83,7 +85,6 @@ class Local:
         """How many dispatches are trained at the same time."""
         return max(1, self._count)
 
-    @property
     def busy(self) -> int | None:
         """How many of the workers have a dispatch; `None` where there are none."""
         return sum(worker.dispatch is not None for worker in self._workers) if self._count else None
@@ -104,7 +105,7 @@ class Local:
         if self._count == 0:
             self._here.open(pool, families)
         else:
-            _importable(families)
+            importable(families)
             self._warn()
             self._workers = [self._worker(i) for i in range(self._count)]
 
@@ -273,7 +274,7 @@ class _Worker:
         self.moved = 0  # bytes, for the dispatch
         self.known: set[str] = set()
         self._greeting: tuple[Any, ...] | None = (
-            str(pool), sys.path, _importable(families), expected, cache_bytes, device,
+            str(pool), sys.path, importable(families), expected, cache_bytes, device,
         )
 
     def send(self, dispatch: Dispatch, tasks: dict[str, Task]) -> None:
@@ -308,18 +309,6 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-def _importable(families: Families) -> list[tuple[str, str]]:
-    """Where a worker finds the classes that are not built in: module and name."""
-    for cls in families.extra:
-        if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
-            place = "the script that runs" if cls.__module__ == "__main__" else "a function"
-            raise EngineError(
-                f"family class `{cls.__qualname__}` must be one that worker processes can import, found it in {place}: "
-                f"put it into a file of its own, or train with `workers=0`."
-            )
-    return [(cls.__module__, cls.__qualname__) for cls in families.extra]
 
 
 def _packed_task(task: Task) -> bytes:

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import traceback
-from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path as FilePath
 from typing import Any
@@ -20,6 +19,8 @@ from pathways.pool import Pool
 from pathways.trace import LOAD, Span
 from pathways.trainer import Trainer, numerics
 from pathways.trainer.prefix_cache import prefixes_of
+
+from .importable import imported
 
 
 def serve(connection: Connection[Any, Any], since: float | None = None) -> None:
@@ -73,22 +74,8 @@ def _open(pool: str, path: list[str], families: list[tuple[str, str]], expected:
             f"a worker must compute as the run does ({expected}), found {found}: install the same torch everywhere, "
             f"and train on GPUs of one kind."
         )
-    known = Families([_imported(*family) for family in families])
+    known = Families([imported(*family) for family in families])
     return Trainer(Pool(FilePath(pool)), known, prefixes=prefixes_of(FilePath(pool), cache_bytes), device=device)
-
-
-def _imported(module: str, name: str) -> Any:
-    """A family's class, by the name under which the run's own process imported it."""
-    try:
-        found: Any = import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except Exception as error:
-        raise EngineError(
-            f"a worker must be able to import family class {module}.{name}, found {type(error).__name__}: {error}: "
-            f"put it into a file that can be imported."
-        ) from None
-    return found
 
 
 def _end_with(parent: int) -> None:

@@ -38,6 +38,7 @@ from pathways.trace import EVALUATE, STORE, TRAIN, Span
 from .fit import Outcome, Work, fit, measure_all
 from .frozen_sums import frozen_sum
 from .heads import fit_closed_form
+from .loans import Loans, Written
 from .numerics import repeatable
 from .optimizer import begin_where_state_is_lacking, load_state, make_optimizer, state_of
 from .prefix_cache import PrefixCache
@@ -48,6 +49,9 @@ from .stopwatch import Stopwatch
 from .stored import Held, size, stored_activations
 
 _log = logging.getLogger("pathways.trainer")
+
+OUT_OF_MEMORY = "out of memory"
+"""How the failure of a candidate begins for which there was not enough memory."""
 
 
 class Trainer:
@@ -78,6 +82,7 @@ class Trainer:
         self.recent = Recent(cache_bytes)
         on_gpu = self.device.startswith("cuda")
         self.watch = Stopwatch(settle=partial(torch.cuda.synchronize, self.device) if on_gpu else None)
+        self.loans = Loans()
         self._prefixes = prefixes or PrefixCache(FilePath(), 0)
 
     def provide(self, task: Task) -> None:
@@ -113,14 +118,15 @@ class Trainer:
     def _try(self, candidate: Candidate) -> Result:
         self.watch.begin(candidate.hash)
         wall, cpu = time.perf_counter(), time.process_time()
+        outcome, failure = Outcome(), ""
         try:
             outcome = self._train(candidate)
-            failure = ""
-        except (FloatingPointError, RuntimeError, ValueError) as error:
-            outcome = Outcome()
-            failure = f"{type(error).__name__}: {error}"[:500]
+        except (FloatingPointError, RuntimeError, ValueError, MemoryError, Written) as error:
+            failure = f"{_kind_of(error)}: {error}"[:500]
         finally:
             self.watch.end()
+        if said := self._written():
+            outcome, failure = Outcome(), said
         return self._result(candidate, outcome, failure, time.perf_counter() - wall, time.process_time() - cpu)
 
     def _try_stack(self, candidates: Sequence[Candidate], slots: Sequence[int]) -> tuple[list[Result], str]:
@@ -129,13 +135,16 @@ class Trainer:
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             outcomes = train_stack(self, candidates, slots)
-        except (TooLarge, RuntimeError, ValueError) as error:
+        except (TooLarge, RuntimeError, ValueError, MemoryError, Written) as error:
             # What is wrong with one of them is found, and said, when each is trained by itself.
             why = "its prefix is too large to be held" if isinstance(error, TooLarge) else f"in a stack: {error}"[:200]
             _log.info("a stack of %d candidates is trained one by one: %s", len(candidates), why)
+            self._written()
             return [], why
         finally:
             self.watch.end()
+        if said := self._written():
+            return [], said[:200]
         seconds = (time.perf_counter() - wall) / len(candidates)
         cpu_seconds = (time.process_time() - cpu) / len(candidates)
         return [
@@ -144,6 +153,18 @@ class Trainer:
                     stack=len(candidates))
             for candidate, found in zip(candidates, outcomes, strict=True)
         ], ""  # fmt: skip
+
+    def _written(self) -> str:
+        """Who wrote to frozen weights since the last call, as a sentence; what came of it is put right."""
+        try:
+            self.loans.check()
+        except Written as error:
+            self.pool.forget(ref.id for ref in error.refs)
+            self.recent.clear()
+            return str(error)[:500]
+        finally:
+            self.loans.clear()
+        return ""
 
     def _result(self, candidate: Candidate, outcome: Outcome, failure: str, seconds: float, cpu: float) -> Result:
         sizes: dict[str, int] = {}
@@ -172,6 +193,7 @@ class Trainer:
         self.watch.to(TRAIN)
         outcome = fit(candidate, works, drafts, optimizer, self.watch)
         self.watch.to(EVALUATE)
+        self.loans.check()
         if outcome.stopped:
             return outcome
         if candidate.record is not None and not candidate.record.while_training:
@@ -188,7 +210,7 @@ class Trainer:
     def weights(self, candidate: Candidate, ref: ModuleRef) -> Mapping[str, Tensor] | torch.Generator:
         """What a module of a candidate starts from: tensors, or the generator that initialises it."""
         if isinstance(ref, Frozen):
-            return self.pool.get(ref.id)
+            return self.frozen_weights(ref)
         if isinstance(ref.start, Warm):
             return self.pool.get(ref.start.blob)
         if ref.start.seed is not None:
@@ -200,13 +222,20 @@ class Trainer:
         """A candidate's paths as modules, by task, and its drafts by name."""
         shared: dict[tuple[object, ...], nn.Module] = {}
         models = {
-            task: PathModule(path, partial(self.weights, candidate), self.families, shared)
+            task: self.placed(PathModule(path, partial(self.weights, candidate), self.families, shared, lend=True))
             for task, path in candidate.paths.items()
         }
-        for model in models.values():
-            # Convolutions are a third faster so, on CPUs too.
-            cast(Any, model).to(device=self.device, memory_format=torch.channels_last)
         return models, {name: module for model in models.values() for name, module in model.drafts().items()}
+
+    def placed(self, model: PathModule) -> PathModule:
+        """An assembled path on the device, its frozen tensors noted as lent."""
+        # Convolutions are a third faster so, on CPUs too.
+        cast(Any, model).to(device=self.device, memory_format=torch.channels_last)
+        return self.loans.note(model)
+
+    def frozen_weights(self, ref: ModuleRef) -> Mapping[str, Tensor]:
+        """The tensors of a module that is frozen."""
+        return self.pool.get(cast(Frozen, ref).id)
 
     def task_of(self, candidate: Candidate, name: str) -> Task:
         """The data of a candidate's task.
@@ -280,7 +309,9 @@ class Trainer:
         if missing:
             limit = self.recent.limit // 8
             small = [name for name in prefix if bytes_of[name] <= limit and keys[name] not in self.recent]
-            for name, value in through(assemble(), samples.values, tuple(dict.fromkeys([*small, *missing]))).items():
+            found = through(assemble(), samples.values, tuple(dict.fromkeys([*small, *missing])))
+            self.loans.check()
+            for name, value in found.items():
                 held = stored_activations(value)
                 self.recent.put(keys[name], held, size(held))
                 if name in missing:
@@ -360,6 +391,12 @@ class Trainer:
             else:
                 for draft in path.drafts_in_order():
                     frozen(draft)
+
+
+def _kind_of(error: Exception) -> str:
+    """What a failure is called: a lack of memory is not the candidate's alone, so engines try it elsewhere."""
+    lack = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    return OUT_OF_MEMORY if lack else type(error).__name__
 
 
 def _elements(shape: Sequence[int | None]) -> int:
