@@ -85,7 +85,6 @@ class Local:
         """How many dispatches are trained at the same time."""
         return max(1, self._count)
 
-    @property
     def busy(self) -> int | None:
         """How many of the workers have a dispatch; `None` where there are none."""
         return sum(worker.dispatch is not None for worker in self._workers) if self._count else None

@@ -59,7 +59,7 @@ class Engine(Protocol):
     """Where trainers run. Nothing above knows whether that is this process, local processes or a cluster.
 
     One that computes on something else than the processor says so by an attribute `device` (see `device_of`); one that
-    knows how many of its workers have something to do, by an attribute `busy` (see `busy_of`).
+    knows how many of its workers have something to do, by a method `busy()` (see `busy_of`).
     """
 
     @property
@@ -93,9 +93,9 @@ class Engine(Protocol):
 
 
 def busy_of(engine: Engine) -> int | None:
-    """How many of an engine's workers have something to do, by its attribute `busy`; `None` where it cannot say."""
-    found = getattr(engine, "busy", None)
-    return None if found is None else int(found)
+    """How many of an engine's workers have something to do, by its method `busy()`; `None` where it cannot say."""
+    asked = getattr(engine, "busy", None)
+    return None if asked is None else asked()
 
 
 def device_of(engine: Engine) -> str:

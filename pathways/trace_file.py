@@ -86,6 +86,7 @@ class Trace:
         self._threads: dict[str, tuple[int, int]] = {}
         self._free: dict[str, int] = {}  # until when each thread's events reach
         self._totals: dict[str, _Total] = {}
+        self._pairs = 0
         self._broken = False
 
     def add(
@@ -113,18 +114,22 @@ class Trace:
         about = {"task": "+".join(tasks), "strategy": strategy, "dispatch": id}
         of = {candidate.hash: (candidate, result)
               for candidate, result in zip(answer.dispatch.candidates, results, strict=True)}
-        moved = answer.moved
+        moved, seen = answer.moved, set[str]()
+        left = len(results) - len(of.keys() & {hash for _, hash in groups})  # those that were trained as a stack
         for (worker, hash), spans in groups.items():
             if hash in of:
                 candidate, result = of[hash]
                 name, some = f"candidate {hash[:8]}", [result]
                 args = {"candidate": hash[:12], **about, "generation": candidate.labels.get("generation")}
+                if hash in seen:  # a part of it is trained by each worker of a gang: it counts once
+                    args["candidates"], some = 0, []
+                seen.add(hash)
             elif not answer.dispatch.stacked:  # what a worker did before it could begin
                 self._group(worker, "", spans, {}, 0, 0)
                 continue
             else:
-                name, some = f"stack of {len(results)}", list(results)
-                args = {"candidates": len(results), **about}
+                name, some = f"stack of {left}" if left else "stack", list(results)[:left]
+                args, left = {"candidates": left, **about}, 0
             self._group(worker, name, spans, {**args, **_outcome(some), "moved": moved or None}, len(some), moved)
             moved = 0  # is said once
         self.driver(COMMIT, *committed, dispatch=id, candidates=len(results))
@@ -205,10 +210,11 @@ class Trace:
             total = self._totals.setdefault(where, _Total(_micro(span.began), _micro(span.ended)))
             total.seconds[span.what] = total.seconds.get(span.what, 0.0) + span.seconds
             return
-        id, ts = f'"{tid:x}.{dispatch}"', _micro(span.began)
+        self._pairs += 1
+        id, ts = f'"{tid:x}.{self._pairs}"', _micro(span.began)
         for phase, at in (("b", ts), ("e", _micro(span.ended))):
             self._line(f'{{"name":"{span.what}","cat":"{span.what}","ph":"{phase}","id":{id},"ts":{at},'
-                       f'"pid":{pid},"tid":{tid}}}')
+                       f'"pid":{pid},"tid":{tid},"args":{{"dispatch":{dispatch}}}}}')
 
     def _thread(self, worker: str) -> tuple[int, int]:
         """A worker's process and thread; they are named when it is first seen."""

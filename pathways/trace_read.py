@@ -144,7 +144,8 @@ def read_trace(run: FilePath) -> Recorded:
             lane.candidates += count
             lane.moved += args.get("moved", 0)
             # The number tells equals apart, so that nothing else of them is compared.
-            heapq.heappush(heap, (seconds / count, -number, event["name"], args.get("task", ""), lane.worker))
+            if count:
+                heapq.heappush(heap, (seconds / count, -number, event["name"], args.get("task", ""), lane.worker))
             if len(heap) > SLOWEST:
                 heapq.heappop(heap)
         else:

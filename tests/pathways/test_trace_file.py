@@ -71,6 +71,21 @@ def test_waits_and_transfers_may_overlap_and_work_does_not(file):
     assert counted.count("b") == counted.count("e") == 8 * 3
 
 
+def test_a_gangs_candidate_and_a_stack_that_was_taken_apart_count_once(file):
+    trace = Trace(file)
+    [candidate] = candidates(1)
+    gang = [answer(0, [candidate], 1000.0, worker=f"n1/{i}") for i in range(2)]
+    both = replace(gang[0], spans=gang[0].spans + gang[1].spans)
+    trace.add(both, both.results, "munet", ("one",), (1002.0, 0.1))
+    some = candidates(4, 1)
+    stack, alone = answer(1, some, 1010.0, stacked=True), answer(1, some, 1012.0)
+    both = replace(stack, spans=stack.spans + alone.spans)
+    trace.add(both, both.results, "munet", ("one",), (1020.0, 0.1))
+    trace.close()
+    events_of(file)
+    assert sum(lane.candidates for lane in read_trace(file.parent).workers) == 5
+
+
 def test_going_on_appends_with_threads_of_its_own(file):
     for session in range(3):
         trace = Trace(file)
