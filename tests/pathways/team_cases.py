@@ -155,12 +155,12 @@ def main(rank: int, folder: FilePath, teams: list[str]) -> None:
         size, address = team.split("=")
         if size == "other" and rank == 1:
             try:
-                train_rank(trainer, [cases(2)["adamw"]], 1, 2, address, 30.0)
+                train_rank(trainer, [cases(2)["adamw"]], 1, 2, address, 90.0)
             except TeamError:
                 continue
             raise AssertionError("it trained something else than rank 0")
         if size != "other" and rank < int(size):
-            assert train_rank(trainer, list(cases(int(size)).values()), rank, int(size), address, 30.0) is None
+            assert train_rank(trainer, list(cases(int(size)).values()), rank, int(size), address, 90.0) is None
 
 
 if __name__ == "__main__":
