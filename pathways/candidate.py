@@ -212,12 +212,7 @@ class Candidate:
             that start a draft from the same weights, only the fittest keeps what became of it; of equals, the one of
             the lower hash.
         record: what is measured beside quality, and found in the result's `readings`; `None` is nothing.
-        workers: how many parts each batch is cut in, whose gradients are added in order. So many processes may train
-            it together, each its part of every batch; with fewer one takes the parts in turn, to the same bits.
-
-    Raises:
-        ConfigError: a setting out of range, or affinity recorded while batches are divided.
-        PathError: drafts of one name that are not equal.
+        workers: in how many parts each batch is cut: so many processes may train it together, to the same bits as one.
     """
 
     paths: Mapping[str, Path]
@@ -244,10 +239,7 @@ class Candidate:
         if type(self.workers) is not int or self.workers < 1:
             raise ConfigError(f"`workers` must be a whole number of at least 1, found {self.workers!r}.")
         if self.workers > 1 and self.record is not None and self.record.while_training:
-            raise ConfigError(
-                f"`workers` must be 1 where affinity is recorded while tasks train (`{self.record.estimator}`), found "
-                f"{self.workers}: what is measured there is of undivided batches."
-            )
+            raise ConfigError(f"`workers` must be 1 where affinity is recorded as tasks train, found {self.workers}.")
         if set(self.data) != set(self.paths):
             raise ConfigError(f"`data` must name the tasks {sorted(self.paths)}, found {sorted(self.data)}.")
         drafts = self.drafts()
@@ -286,8 +278,7 @@ class Candidate:
             "repeat": self.repeat,
             "sampler": self.sampler if len(self.paths) > 1 and self.training.steps else None,
             "optimizer_state": self.optimizer_state,
-            # Left out at its default: hashes are those from before there was a choice.
-            **({"workers": self.workers} if self.workers > 1 and self.training.steps else {}),
+            **({"workers": self.workers} if self.workers > 1 and self.training.steps else {}),  # older hashes stay
         })
 
     def trained_paths(self, result: Result) -> dict[str, Path]:
@@ -300,9 +291,8 @@ class Candidate:
             "paths": {task: path.to_json() for task, path in self.paths.items()}, "training": self.training.to_json(),
             "data": dict(self.data), "run": self.run, "order": self.order, "repeat": self.repeat,
             "sampler": self.sampler, "optimizer_state": self.optimizer_state, "labels": dict(self.labels),
-            "race": self.race and self.race.to_json(),
+            "race": self.race and self.race.to_json(), **({"workers": self.workers} if self.workers > 1 else {}),
             **({"record": self.record.to_json()} if self.record else {}),
-            **({"workers": self.workers} if self.workers > 1 else {}),
         }
 
     @classmethod

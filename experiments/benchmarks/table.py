@@ -9,6 +9,7 @@ BENCHMARKS: Mapping[str, str] = {
     "pathnet-population": "pathways.experiments.benchmarks.pathnet_rows:population",
     "fitness-of-paths": "pathways.experiments.benchmarks.pathnet_rows:fitness",
     "mlps-two-cores": "pathways.experiments.benchmarks.mlp_rows:mlps",
+    "data-parallel": "pathways.experiments.benchmarks.team_rows:data_parallel",
     "frozen-trunk": "pathways.experiments.benchmarks.trunk_rows:frozen_trunk",
     "quickstart-stream": "pathways.experiments.benchmarks.stream:independent",
     "quickstart-stream-finetuned": "pathways.experiments.benchmarks.stream:finetuned",

@@ -54,13 +54,13 @@ class Work:
             for name, port in ports.items() if isinstance(port, Image)
         }
 
-    def batch(self, index: Tensor, drawn: Mapping[str, Changes], cut: slice = slice(None)) -> dict[str, Value]:
-        """The training values at `index`, or those of them in `cut`, images changed as was drawn for all of `index`."""
-        values = rows(self.train.values, index[cut])
+    def batch(self, index: Tensor, drawn: Mapping[str, Changes]) -> dict[str, Value]:
+        """The training values at `index`, images changed as was drawn for them."""
+        values = rows(self.train.values, index)
         if self.augment is None:
             return values
         return {
-            name: changed(value, self.augment, drawn[name].of(cut)) if isinstance(value, Tensor) and name in drawn
+            name: changed(value, self.augment, drawn[name]) if isinstance(value, Tensor) and name in drawn
             else value for name, value in values.items()
         }
 
@@ -121,15 +121,18 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
         ]  # fmt: skip
 
     def forward(
-        step: int, draws: Sequence[Mapping[str, Changes]], cut: slice, source: torch.Generator
+        step: int, draws: Sequence[Mapping[str, Changes]], cut: slice | None, source: torch.Generator
     ) -> tuple[Tensor, list[Tensor]]:
-        """The mean loss of these samples of a step's batches, and what of them counts for the fitness."""
+        """The mean loss of these samples of a step's batches, or of all, and what of them counts for the fitness."""
         context = Context(generator=source)
         losses, counts = [], []
         for i, drawn in zip(turns[step], draws, strict=True):
-            work = works[i]
-            targets = work.train.targets.index_select(0, samples[i][step][cut])
-            batch = work.batch(orders[i][step], drawn, cut)
+            work, index, sample = works[i], orders[i][step], samples[i][step]
+            if cut is not None:
+                index, sample = index[cut], sample[cut]
+                drawn = {name: of_image.of(cut) for name, of_image in drawn.items()}
+            targets = work.train.targets.index_select(0, sample)
+            batch = work.batch(index, drawn)
             with products_in(training.precision, targets.device.type):
                 outputs = work.model(batch, context).float()
             losses.append(loss_of(work.task, outputs, targets, training.label_smoothing))
@@ -147,7 +150,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
             watch.to(before)
         draws = [works[i].draw(training.batch, changes) for i in turns[step]]
         if divided is None:
-            loss, counts = forward(step, draws, slice(None), noise)
+            loss, counts = forward(step, draws, None, noise)
             value = loss.item()
         else:
             value, counts = divided.backward(partial(forward, step, draws))

@@ -18,6 +18,7 @@ from pathways.devices import kind_of
 from pathways.errors import TeamError
 
 _WORDS = 2000  # bytes of what a rank says of its failure
+_SIOCGIFADDR = 0x8915  # Linux: the address of an interface
 _COUNTED = 1 << 20  # exchanges are counted in a float32, which holds whole numbers far beyond
 
 
@@ -41,6 +42,7 @@ class Link:
         self.rank, self.size, self.timeout, self.device = rank, size, timeout, device
         self.began = 0.0
         self.moved = 0  # bytes that this rank has received
+        self.waited = 0.0  # seconds in exchanges, for the others and for what they send
         self._next = ""  # what the others do next: `meet`, `exchange`, or nothing that waits for this rank
         self._count = 0
         self._layout: list[Tensor] = []
@@ -136,10 +138,12 @@ class Link:
             sizes = [tensors[i].numel() for i in places]
             flat, everyone = self._room_for(dtype, sum(sizes))
             torch.cat([tensors[i].reshape(-1) for i in places], out=flat)
+            began = time.perf_counter()
             # As bytes: nothing is computed on the way, and backends lack types.
             _heard(self, lambda flat=flat, everyone=everyone: distributed.all_gather(  # type: ignore[misc]
                 [one.view(torch.uint8) for one in everyone], flat.view(torch.uint8)
             ))
+            self.waited += time.perf_counter() - began
             self.moved += (self.size - 1) * flat.numel() * flat.itemsize
             for rank, one in enumerate(everyone):
                 for i, piece in zip(places, one.split(sizes), strict=True):
@@ -177,17 +181,44 @@ def joined(rank: int, size: int, address: str, timeout: float, device: str, back
 
 @contextmanager
 def _interface(host: str) -> Iterator[None]:
-    """Let gloo use the loopback interface where that is all that is meant: it would look up this machine's name."""
+    """Let gloo use the interface on which rank 0 is reached: it would look up this machine's name, perhaps loopback's.
+
+    What the environment names already stays.
+    """
     name = "GLOO_SOCKET_IFNAME"
-    loops = [found for _, found in socket.if_nameindex() if found.startswith("lo")]
-    if name in os.environ or not loops or host not in ("127.0.0.1", "localhost", "::1", "[::1]"):
+    found = None if name in os.environ else interface_to(host)
+    if found is None:
         yield
         return
-    os.environ[name] = loops[0]
+    os.environ[name] = found
     try:
         yield
     finally:
         del os.environ[name]
+
+
+def interface_to(host: str) -> str | None:
+    """The name of the network interface on which this machine reaches a host; `None` where that cannot be told.
+
+    >>> interface_to("127.0.0.1") in {name for _, name in socket.if_nameindex()} | {None}
+    True
+    """
+    try:
+        import fcntl
+
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((host, 9))  # sends nothing: it only chooses a route
+            own = socket.inet_aton(probe.getsockname()[0])
+            for _, name in socket.if_nameindex():
+                try:
+                    asked = fcntl.ioctl(probe, _SIOCGIFADDR, name.encode()[:15].ljust(256, b"\0"))
+                except OSError:  # it has no such address
+                    continue
+                if asked[20:24] == own:
+                    return name
+    except (ImportError, OSError):  # another system, another family of addresses, or no route
+        return None
+    return None
 
 
 def _heard(link: Link, call: Callable[[], object]) -> None:
@@ -206,4 +237,4 @@ def _heard(link: Link, call: Callable[[], object]) -> None:
         ) from None
 
 
-__all__ = ["Link", "PartFailed", "joined"]
+__all__ = ["Link", "PartFailed", "interface_to", "joined"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from pathways.stack_plan import plan
 from pathways.trainer.divided import Divided
 from pathways.trainer.rank import free_address, train_rank
 from pathways.trainer.team import Team, share_of
+from pathways.trainer.team_link import interface_to
 
 HERE = FilePath(__file__).parent
 MLP = chain(Vector(4), linear("body", 16), head())
@@ -38,7 +40,7 @@ def settled(result: Result) -> Result:
 
 @contextmanager
 def ranks(numbers: list[int], folder: FilePath, *arguments: str, program: str = "team_cases.py") -> Iterator[Any]:
-    """Processes that are the other ranks; what they say is shown where one of them fails."""
+    """Processes that are the other ranks; all must end well, and what they say is shown."""
     started = [
         subprocess.Popen([sys.executable, "-W", "error", str(HERE / program), str(n), str(folder / str(n)), *arguments],
                          cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -49,15 +51,11 @@ def ranks(numbers: list[int], folder: FilePath, *arguments: str, program: str = 
     except BaseException:
         for process in started:
             process.kill()
+            print(process.communicate()[0])
         raise
-    finally:
-        for process in started:
-            try:
-                said, _ = process.communicate(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                said, _ = process.communicate()
-            print(said)
+    for process in started:
+        said, _ = process.communicate(timeout=90)
+        assert process.returncode == 0, said
 
 
 # -- the parts of a batch -----------------------------------------------------------------------------------
@@ -98,19 +96,26 @@ def test_gradients_of_the_parts_add_up_to_that_of_the_batch(n: int, size: int) -
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[dict[str, Result], dict[str, Result], Any]]:
-    """By number of workers, what one process gives, what so many give, and the trainers' pools."""
-    folder, found = tmp_path_factory.mktemp("team"), {}
+def both(tmp_path_factory: pytest.TempPathFactory) -> dict[int | str, Any]:
+    """By number of workers, what one process gives, what so many give, and the trainers' pools.
+
+    Under `other` stands what is said where rank 1 trains something else.
+    """
+    folder, found = tmp_path_factory.mktemp("team"), dict[int | str, Any]()
     teams = {size: free_address() for size in (2, 3)}
-    with ranks([1, 2], folder, *(f"{size}={address}" for size, address in teams.items())):
+    other = free_address()
+    with ranks([1, 2], folder, *(f"{size}={address}" for size, address in teams.items()), f"other={other}"):
         mine, alone = trainer_in(folder / "0"), trainer_in(folder / "alone")
         for size, address in teams.items():
             wanted = cases(size)
-            together = train_rank(mine, list(wanted.values()), 0, size, address, 30.0)
+            together = train_rank(mine, list(wanted.values()), 0, size, address, 90.0)
             assert together is not None
             taken = alone.run(list(wanted.values()))
             found[size] = (dict(zip(wanted, taken, strict=True)), dict(zip(wanted, together, strict=True)),
                            (alone.pool.directory, mine.pool.directory, folder))
+        with pytest.raises(TeamError) as raised:
+            train_rank(mine, [cases(2)["sgd"]], 0, 2, other, 90.0)
+        found["other"] = str(raised.value)
     return found
 
 
@@ -153,7 +158,7 @@ def test_a_rank_that_dies_ends_the_others_with_a_sentence(tmp_path: FilePath) ->
         with pytest.raises(TeamError, match="rank 0 of 2 must hear from the others within 20 s, and one of them has"):
             train_rank(trainer_in(tmp_path), [replace(candidate(odd("death"), A, B), workers=2)], 0, 2, address, 20.0)
     finally:
-        assert process.wait(20) == 9
+        assert process.wait(90) == 9
     assert not torch.distributed.is_initialized()
 
 
@@ -165,6 +170,24 @@ def test_ranks_that_do_not_come_are_not_waited_for_long(tmp_path: FilePath) -> N
     for address, rank in (("nowhere", 0), ("127.0.0.1:99", 2)):
         with pytest.raises(TeamError, match="`address` must be `host:port` and `rank` one of 2"):
             train_rank(trainer_in(tmp_path), [], rank, 2, address)
+
+
+def test_ranks_talk_on_the_interface_on_which_the_first_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [name for _, name in socket.if_nameindex()]
+    loop = interface_to("127.0.0.1")
+    assert loop in names
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return  # nothing but loopback here
+        own = probe.getsockname()[0]
+    assert interface_to(own) in set(names) - {loop}
+    assert interface_to("no such host") is None
+
+
+def test_ranks_that_were_given_different_work_say_so(both: Any) -> None:
+    assert "the 2 ranks of a team must train the same candidate from the same weights, found others" in both["other"]
 
 
 def test_a_team_is_as_large_as_its_candidates_ask_for(tmp_path: FilePath) -> None:
