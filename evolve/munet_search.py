@@ -81,7 +81,7 @@ class MuNetSearch:
 
     def tell(self, results: Sequence[tuple[Candidate, Result]]) -> None:
         """A child joins the population only if its score beats its parent's; a probe joins and scores its seed."""
-        trials = self._trials or [None] * len(results)  # probes are not drawn
+        trials: Sequence[int | None] = self._trials or [None] * len(results)  # probes are not drawn
         for (candidate, result), (_, child), trial in zip(results, self._asked, trials, strict=True):
             self._take(candidate, result, child, trial)
         if self.generation == 0:

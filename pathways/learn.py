@@ -113,7 +113,9 @@ def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Wi
 
     def more() -> list[tuple[Work, list[Candidate]]]:
         nonlocal seen
-        asked = [(work, candidates) for work in works if (candidates := work.pace.ask())]
+        running = sum(not work.pace.ended for work in works)
+        room = -(-IN_FLIGHT * bench.engine.workers // max(1, running)) * bench.dispatch
+        asked = [(work, candidates) for work in works if (candidates := work.pace.ask(room))]
         if (rounds := sum(work.pace.rounds for work in works)) != seen:
             seen = rounds
             bench.alive()
@@ -134,7 +136,7 @@ def _begin(work: Work, bench: Bench) -> None:
     search = work.search
     if not work.log or not isinstance(search, SteadySearch):
         return
-    steady = Steady(search, work.log, IN_FLIGHT * bench.engine.workers * bench.dispatch)
+    steady = Steady(search, work.log)
     told: list[tuple[Candidate, Result]] = []
 
     def known(candidate: Candidate, together: Sequence[Candidate]) -> Result:

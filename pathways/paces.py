@@ -18,11 +18,21 @@ IN_FLIGHT = 2
 class Pace(Protocol):
     """What is under way of one search."""
 
-    ended: bool
-    rounds: int
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is under way, nor will be."""
+        ...
 
-    def ask(self) -> list[Candidate]:
-        """What to try now beside what is under way; nothing where results must come first, or it has ended."""
+    @property
+    def rounds(self) -> int:
+        """Grows with what was asked, as often as a lease should be renewed."""
+        ...
+
+    def ask(self, room: int) -> list[Candidate]:
+        """What to try now beside what is under way; nothing where results must come first, or it has ended.
+
+        Of searches without rounds `room` candidates may be under way.
+        """
         ...
 
     def notes(self, hashes: Iterable[str]) -> tuple[Line, ...]:
@@ -42,17 +52,28 @@ class Rounds:
     """
 
     def __init__(self, search: Search) -> None:
-        self.search, self.ended, self.rounds = search, False, 0
+        self.search = search
+        self._ended, self._rounds = False, 0
         self._asked: list[Candidate] = []
         self._results: dict[str, Result] = {}
 
-    def ask(self) -> list[Candidate]:
+    @property
+    def ended(self) -> bool:
+        """Whether a round was empty."""
+        return self._ended
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds were asked for."""
+        return self._rounds
+
+    def ask(self, room: int) -> list[Candidate]:
         """The next round, where the last is told."""
-        if self._asked or self.ended:
+        if self._asked or self._ended:
             return []
         self._asked = list(self.search.ask())
-        self.ended = not self._asked
-        self.rounds += 1
+        self._ended = not self._asked
+        self._rounds += 1
         return self._asked
 
     def notes(self, hashes: Iterable[str]) -> tuple[Line, ...]:
@@ -81,11 +102,10 @@ class Steady:
     Args:
         search: what asks and is told.
         name: under which its log is kept.
-        room: how many candidates may be under way.
     """
 
-    def __init__(self, search: SteadySearch, name: str, room: int) -> None:
-        self.search, self.name, self.room = search, name, room
+    def __init__(self, search: SteadySearch, name: str) -> None:
+        self.search, self.name = search, name
         self._waiting: dict[str, deque[Candidate]] = {}
         self._under_way = self._asks = self._place = 0
         self._together = -1
@@ -99,15 +119,15 @@ class Steady:
 
     @property
     def rounds(self) -> int:
-        """How often as many were asked as there is room for."""
-        return self._asks // self.room
+        """How many candidates were asked for, in dozens."""
+        return self._asks // 12
 
-    def ask(self) -> list[Candidate]:
+    def ask(self, room: int) -> list[Candidate]:
         """As many as there is room for; first what was under way when the driver died."""
         if self._again:
             return self._again.pop(0)
         asked: list[Candidate] = []
-        while self._under_way < self.room and (candidate := self.search.next()) is not None:
+        while self._under_way < room and (candidate := self.search.next()) is not None:
             self._together += not asked
             self._await(candidate)
             self._note(candidate.hash, told=False)

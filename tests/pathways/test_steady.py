@@ -162,8 +162,7 @@ sys.path.insert(0, {folder!r})
 import pathways
 sys.path.append({helpers!r})
 from helpers_tiny import task_of
-from pathways.evolve import Local
-from test_steady import STRATEGY, run_in
+from test_steady import STRATEGY, Shuffled, run_in
 from pathlib import Path
 seen = []
 def progress(event):
@@ -171,8 +170,8 @@ def progress(event):
     if len(seen) == 7:
         os.kill(os.getpid(), signal.SIGKILL)
 if __name__ == "__main__":
-    with run_in(Path({run!r})) as system, Local(workers=2, oversubscribe=True) as engine:
-        system.learn(task_of("one"), STRATEGY, engine, progress=progress)
+    with run_in(Path({run!r})) as system:
+        system.learn(task_of("one"), STRATEGY, Shuffled(0), progress=progress)
 """
 
 
@@ -331,10 +330,9 @@ def test_equal_candidates_are_told_one_after_another_and_replay() -> None:
     asked = [numbered(0, 0), numbered(1, 0), numbered(2, 1)]
     search = Asks(asked)
     assert isinstance(search, SteadySearch)
-    steady = Steady(search, "s", room=3)
-    assert [c.labels["number"] for c in steady.ask()] == [0, 1, 2]
-    assert steady.rounds == 1
-    assert steady.ask() == []
+    steady = Steady(search, "s")
+    assert [c.labels["number"] for c in steady.ask(3)] == [0, 1, 2]
+    assert steady.ask(3) == []
     lines = steady.notes([asked[0].hash])
     assert [(line.hash, line.told, line.place) for line in lines] == [
         (asked[0].hash, False, 0), (asked[0].hash, False, 1), (asked[2].hash, False, 2), (asked[0].hash, True, 3),
@@ -345,13 +343,13 @@ def test_equal_candidates_are_told_one_after_another_and_replay() -> None:
     assert search.heard == [0, 1]
     assert not steady.ended
 
-    again = Steady(other := Asks(asked), "s", room=1)
+    again = Steady(other := Asks(asked), "s")
     again.replay(lines, lambda candidate, together: (other.heard.append(len(together)), fake_result(candidate))[1])
     assert other.heard == [3, 0, 3, 1]
-    assert [c.labels["number"] for c in again.ask()] == [0, 1, 2]  # the whole round, of which one is still open
+    assert [c.labels["number"] for c in again.ask(1)] == [0, 1, 2]  # the whole round, of which one is still open
     assert again.take(fake_result(asked[2]))
     assert again.ended
-    assert again.ask() == []
+    assert again.ask(1) == []
     assert again.notes([]) == ()
 
 
@@ -371,11 +369,11 @@ def test_rounds_are_told_as_they_were_asked() -> None:
         def best(self) -> None: ...
 
     rounds = Rounds(Once())
-    assert len(rounds.ask()) == 3
-    assert rounds.ask() == []
+    assert len(rounds.ask(1)) == 3
+    assert rounds.ask(1) == []
     assert rounds.take(fake_result(b))
     assert not rounds.take(fake_result(b))
     assert rounds.take(fake_result(a))
     assert [candidate.labels["number"] for candidate, _ in told] == [0, 1, 2]
-    assert rounds.ask() == []
+    assert rounds.ask(1) == []
     assert rounds.ended
