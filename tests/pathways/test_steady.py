@@ -83,8 +83,7 @@ def stopped_before_it_freezes(
     return system.fingerprint
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("settings", [{}, {"dispatch": 2}, {"stack": 4}])
+@pytest.mark.parametrize(("seed", "settings"), [(0, {}), (1, {"dispatch": 2}), (2, {"stack": 4})])
 def test_a_finished_search_replays_in_its_order_and_trains_nothing(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, seed: int, settings: dict[str, int]
 ) -> None:
@@ -185,7 +184,7 @@ def test_kill_9_in_the_middle(tmp_path: FilePath) -> None:
         shutil.copytree(tmp_path / "run", tmp_path / name)
         with run_in(tmp_path / name) as system:
             before, committed = lines_of(system), {row.hash for row in system.ledger.rows()}
-            assert len(committed) >= 7
+            assert sum(line.told for line in before) >= 7
             engine = Counting()
             system.learn(task_of("one"), STRATEGY, engine)
             assert lines_of(system)[: len(before)] == before
