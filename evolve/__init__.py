@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "AtOnce": "at_once",
     "FineTune": "controls", "FineTuneAll": "controls", "HeadOnly": "controls", "Independent": "controls",
     "Joint": "controls", "Local": "local", "MuNet": "munet", "PathNet": "pathnet", "PathNetAlways": "pathnet_always",
     "PathNetFineTune": "pathnet_controls", "RandomPath": "pathnet_controls", "Ray": "ray", "Sampler": "hyperparameters",
@@ -18,12 +19,13 @@ _HOMES = {
 }
 
 __all__ = [
-    "FineTune", "FineTuneAll", "Guard", "HeadOnly", "Independent", "Joint", "Local", "MuNet", "PathNet",
+    "AtOnce", "FineTune", "FineTuneAll", "Guard", "HeadOnly", "Independent", "Joint", "Local", "MuNet", "PathNet",
     "PathNetAlways", "PathNetFineTune", "Prior", "RandomPath", "Ray", "Sampler", "Score",
 ]
 
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
+    from .at_once import AtOnce
     from .controls import FineTune, FineTuneAll, HeadOnly, Independent, Joint
     from .guard import Guard
     from .hyperparameters import Sampler

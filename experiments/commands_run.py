@@ -76,8 +76,9 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _plan(config: Any, groups: Any, out: Path, json: bool) -> int:
     from .plan import plan, plan_text
+    from .runner import decided_waves
 
-    expected = plan(config, groups)
+    expected = plan(config, groups, decided_waves(out, config, groups))
     if json:
         print_json({**expected, "run": str(out)})
     else:

@@ -13,21 +13,24 @@ training: {steps: 400, lr: 3e-3, augment: {rotate: 10, views: 8}}
 strategy:
   munet: {generations: 4}
 controls: [fine-tune-all, {independent: {steps: 1000}}]
+at_once: 1                     # how many tasks are learned at the same time; {affinity: first_order, most: 4} does so
+                               # only with those that do not need each other's results
 engine: {workers: 2}
 ```
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast
 
 from pathways.candidate import Training
 from pathways.devices import checked_device
 from pathways.engine import CACHE_BYTES
 from pathways.errors import ConfigError
+from pathways.evolve.at_once import AtOnce
 from pathways.evolve.grouping import Grouping
 from pathways.modules import ModuleSpec
 
@@ -129,6 +132,8 @@ class Config:
         training: the hyperparameters and budget that strategies start from.
         engine: where trainers run.
         fingerprints: of each task's data, by name, where known: a run refuses other data.
+        at_once: how many tasks (or groups of tasks, learned jointly) that follow each other are learned at the same
+            time, none seeing the others' results; or the rule by which affinity decides it.
     """
 
     name: str
@@ -140,6 +145,7 @@ class Config:
     training: Training = field(default_factory=Training)
     engine: EngineConfig = field(default_factory=EngineConfig)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    at_once: int | AtOnce = 1
 
     @classmethod
     def read(cls, data: Any, file: str) -> Config:
@@ -167,7 +173,7 @@ def config_from(data: Any, file: str) -> Config:
         raise place.error(f"must hold a mapping with {[f.name for f in fields(Config)]}, found {data!r:.80}.")
     if "affinity" in data and "strategy" not in data:
         raise place.error("must be a run, found a study of `affinity`: use `pathways affinity`.")
-    easy = {key: item for key, item in data.items() if key not in ("tasks", "strategy", "controls")}
+    easy = {key: item for key, item in data.items() if key not in ("tasks", "strategy", "controls", "at_once")}
     values = changed(Config, easy, place, {})
     check_name(values.get("name"), place)
     training = values.get("training", Training())
@@ -184,6 +190,7 @@ def config_from(data: Any, file: str) -> Config:
             f"change one of them."
         )
     values["controls"] = _controls(data.get("controls"), place / "controls", training)
+    values["at_once"] = _at_once(data.get("at_once", 1), values["tasks"], place / "at_once")
     return made(lambda: Config(**values), place)
 
 
@@ -200,6 +207,7 @@ def resolved(config: Config) -> dict[str, Any]:
         "controls": [{control.name: plain(control.strategy)} for control in config.controls],
         "engine": plain(config.engine),
         "fingerprints": dict(config.fingerprints),
+        "at_once": plain(config.at_once),
     }
 
 
@@ -236,6 +244,20 @@ def sources(data: Any, place: Place) -> tuple[Source, ...]:
         arguments = {key: value for key, value in item.items() if key not in ("source", "jointly")}
         found.append(Source(item["source"], arguments, jointly))
     return tuple(found)
+
+
+def _at_once(data: Any, sources: Sequence[Source], place: Place) -> int | AtOnce:
+    """How many tasks go at once, or what decides it."""
+    if isinstance(data, Mapping):
+        rule = build(AtOnce, data, place, {})
+        if any(source.jointly for source in sources):
+            raise place.error("must be a number where `tasks` are learned jointly: affinity is of single tasks.")
+        return cast(AtOnce, rule)
+    if type(data) is not int or data < 1:
+        raise place.error(f"must be a whole number of at least 1, or a mapping with `affinity`, found {data!r:.80}.")
+    if data > 1 and any(isinstance(source.jointly, Grouping) for source in sources):
+        raise place.error("must be 1 where `jointly` divides tasks into groups, whose number and order it decides.")
+    return data
 
 
 def _named(data: Any, place: Place, training: Training) -> Named:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pathways import data
 from pathways.devices import device_here, kind_of
 from pathways.errors import ConfigError, DataError, PathwaysError
+from pathways.evolve.at_once import AtOnce, NotMeasured, waves_by_affinity
 from pathways.evolve.grouping import Grouping, divide, guarded
 from pathways.modules import Draft, Families, Init
 from pathways.path import Path, Step
@@ -234,21 +235,67 @@ def carry_out(system: System, config: Config, groups: Sequence[Arrivals], progre
     """
     system.training = config.training
     forgotten = system.ledger.forgotten(task.name for task in in_order(groups))
-    groups = [Arrivals((task for task in g if task.name not in forgotten), g.grouping) for g in groups]
-    tasks = in_order(groups)
+    kept = [Arrivals((task for task in g if task.name not in forgotten), g.grouping) for g in groups]
+    tasks = in_order(kept)
     system.attach(task for task in tasks if task.name in system.records)
     with engine_of(config, system) as engine:
-        for group in groups:
-            if all(task.name in system.records for task in group):
-                continue
-            strategy, divided = config.strategy.strategy, [list(group)]
-            if group.grouping:
-                strategy, divided = guarded(strategy), divide(system, group, group.grouping, engine, progress)[0]
-            for part in divided:
-                if not all(task.name in system.records for task in part):
-                    system.learn(part, strategy, engine, progress=progress)
+        for wave in waves(system, config, groups, forgotten, engine, progress):
+            _learn(system, config, [group for group in wave if group], engine, progress)
         for control in config.controls:
             system.compare(tasks, control.strategy, engine, progress=progress)
+
+
+def waves(
+    system: System, config: Config, groups: Sequence[Arrivals], forgotten: Container[str] = (),
+    engine: Any = None, progress: Progress | None = None,
+) -> list[list[Arrivals]]:
+    """What is learned at the same time, wave after wave, without tasks that were forgotten.
+
+    Forgetting a task does not move others to another wave, unless affinity was not measured when it was forgotten.
+    """
+    def kept(group: Arrivals) -> Arrivals:
+        return Arrivals((task for task in group if task.name not in forgotten), group.grouping)
+
+    rule = config.at_once
+    if isinstance(rule, int):
+        return [[kept(group) for group in groups[at : at + rule]] for at in range(0, len(groups), rule)]
+    of = {task.name: kept(group) for group in groups for task in group}
+    try:
+        named, _ = waves_by_affinity(system, in_order(groups), rule, measure=False)
+    except NotMeasured:
+        named, _ = waves_by_affinity(system, in_order(of.values()), rule, engine, progress)
+    return [[of[name] for name in wave] for wave in named]
+
+
+def decided_waves(
+    out: FilePath, config: Config, groups: Sequence[Arrivals]
+) -> tuple[tuple[str, ...], ...] | None:
+    """The waves that affinity has decided in the run in `out`; `None` where there is none, or nothing was measured."""
+    if not isinstance(config.at_once, AtOnce) or not (out / "system.json").exists():
+        return None
+    with System.open(out) as system:
+        system.training = config.training
+        try:
+            return waves_by_affinity(system, in_order(groups), config.at_once, measure=False)[0]
+        except NotMeasured:
+            return None
+
+
+def _learn(system: System, config: Config, wave: Sequence[Arrivals], engine: Any, progress: Progress) -> None:
+    """Learn what is not learned yet of tasks that go at the same time."""
+    strategy = config.strategy.strategy
+    if all(task.name in system.records for task in in_order(wave)):
+        return
+    if len(wave) > 1:
+        system.learn_at_once(wave, strategy, engine, progress=progress)
+        return
+    [group] = wave
+    divided = [list(group)]
+    if group.grouping:
+        strategy, divided = guarded(strategy), divide(system, group, group.grouping, engine, progress)[0]
+    for part in divided:
+        if not all(task.name in system.records for task in part):
+            system.learn(part, strategy, engine, progress=progress)
 
 
 def _brief(value: Any) -> str:

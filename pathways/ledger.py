@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from . import leases
 from .candidate import Candidate, Result
 from .errors import LedgerError
+from .ledger_log import Line, forget_log, keep_log, read_log
 from .ledger_readings import forget_readings, keep_readings, with_readings
 from .ledger_rows import (
     SYSTEM,
@@ -147,7 +148,9 @@ class Ledger:
             raise LedgerError(f"`hash` must be of a candidate in {self.where}, found {hash!r}: `rows()` lists them.")
         return Candidate.from_json(data)
 
-    def commit(self, strategy: str, tasks: Sequence[str], dispatch: int, pairs: Pairs) -> None:
+    def commit(
+        self, strategy: str, tasks: Sequence[str], dispatch: int, pairs: Pairs, log: Sequence[Line] = ()
+    ) -> None:
         """Record a dispatch in one transaction; what is recorded already stays as it is and counts once.
 
         Args:
@@ -155,6 +158,7 @@ class Ledger:
             tasks: the tasks it is learning.
             dispatch: the dispatch's number.
             pairs: each candidate with its result.
+            log: lines of its search's log, where it is one without rounds, kept in the same transaction.
 
         Raises:
             LedgerError: a result belongs to another candidate, or labels are not plain data.
@@ -177,13 +181,15 @@ class Ledger:
                 connection.execute(update(candidates).where(candidates.c.hash == hash).values(**new[hash]))
             keep_readings(connection, pairs, new)
             note(connection, strategy, tasks, asked, new)
+            keep_log(connection, tasks, log)
 
         self._write_twice(change)
 
-    def reuse(self, strategy: str, tasks: Sequence[str], pairs: Pairs) -> None:
+    def reuse(self, strategy: str, tasks: Sequence[str], pairs: Pairs, log: Sequence[Line] = ()) -> None:
         """Note that a strategy asked for candidates whose results were known: they cost it nothing.
 
-        What the same strategy had trained for the same task (a resumed run) stays noted as trained.
+        What the same strategy had trained for the same task (a resumed run) stays noted as trained. `log` as in
+        `commit`.
         """
         asked = [candidate for candidate, _ in pairs]
 
@@ -193,8 +199,14 @@ class Ledger:
                 if lost.get(candidate.hash, True):
                     raise LedgerError(f"`pairs` must be in the ledger, found {candidate.hash} which is not: commit it.")
             note(connection, strategy, tasks, asked, ())
+            keep_log(connection, tasks, log)
 
         self._write_twice(change)
+
+    def log(self, search: str) -> list[Line]:
+        """What a search without rounds asked and was told, in that order; empty where nothing is kept of it."""
+        with self._transaction() as connection:
+            return read_log(connection, search)
 
     def drop(self, hashes: Iterable[str]) -> None:
         """Strike out candidates whose blobs are lost: no longer `known`, they are trained again if asked for.
@@ -401,6 +413,7 @@ class Ledger:
             left = select(tried.c.hash).where(tried.c.hash == candidates.c.hash).exists()
             connection.execute(delete(candidates).where(~left))
             forget_readings(connection)
+            forget_log(connection, task)
             about = (evaluations.c.task == task) | (evaluations.c.after == task)
             connection.execute(delete(evaluations).where(about))
             connection.execute(delete(controls).where(controls.c.task == task))

@@ -119,6 +119,27 @@ tried = Table(
     UniqueConstraint("hash", "strategy", "task"),
 )
 
+# In which order a search without rounds asked and was told: what it asked depends on that. Made when first needed, like
+# `readings`. A search is named by a hash; which tasks it learns stands in `logs`, so that they can be forgotten.
+log = Table(
+    "log", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("search", String(64), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("told", Boolean, nullable=False),  # else asked
+    Column("together", Integer, nullable=False),  # which asks were planned as one round of stacks
+    _hash(),
+    UniqueConstraint("search", "place"),
+)
+
+logs = Table(
+    "logs", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("search", String(64), nullable=False),
+    Column("task", String(255), nullable=False, index=True),
+    UniqueConstraint("search", "task"),
+)
+
 evaluations = Table(
     "evaluations", metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),

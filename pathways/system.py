@@ -316,6 +316,40 @@ class System:
         learned = [self.records[t.name].champion for t in tasks]
         return learned[0] if isinstance(task, Task) else learned
 
+    def learn_at_once(
+        self,
+        tasks: Sequence[Task | Sequence[Task]],
+        strategy: Strategy,
+        engine: Engine | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> list[Champion]:
+        """Learn several tasks at the same time that do not need each other's results, each by a search of its own.
+
+        The searches go side by side on one engine. Each sees the champions from before, none of the others'. When all
+        have ended their winners are frozen in the order given, so the result does not depend on who was first.
+
+        Args:
+            tasks: each a task, or a list of tasks that one search learns jointly. Those that a run which was killed
+                between two freezes had frozen already are named again, and stay as they are.
+            strategy: as in `learn`.
+            engine: as in `learn`.
+            progress: as in `learn`.
+
+        Returns:
+            The champions, one after another.
+
+        Raises:
+            DataError: all of the tasks were learned already, or one with the same data.
+            PathwaysError: no candidate of a search could be trained; then none of the tasks is learned.
+            LedgerError: another process is learning one of the tasks.
+        """
+        from .at_once import learn_at_once
+
+        groups = [[task] if isinstance(task, Task) else list(task) for task in tasks]
+        learn_at_once(self, groups, strategy, engine, progress)
+        return [self.records[task.name].champion for group in groups for task in group]
+
     def compare(
         self,
         tasks: Sequence[Task],
