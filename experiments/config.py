@@ -14,6 +14,7 @@ strategy:
   munet: {generations: 4}
 controls: [fine-tune-all, {independent: {steps: 1000}}]
 engine: {workers: 2}
+ledger: postgresql://me@host/letters   # a database that several drivers share; RUN/ledger.db when not given
 ```
 """
 
@@ -27,8 +28,9 @@ from typing import Any
 from pathways.candidate import Training
 from pathways.devices import checked_device
 from pathways.engine import CACHE_BYTES
-from pathways.errors import ConfigError
+from pathways.errors import ConfigError, LedgerError
 from pathways.evolve.grouping import Grouping
+from pathways.ledger_url import server_url, without_password
 from pathways.modules import ModuleSpec
 
 from .overrides import with_overrides
@@ -127,6 +129,7 @@ class Config:
         training: the hyperparameters and budget that strategies start from.
         engine: where trainers run.
         fingerprints: of each task's data, by name, where known: a run refuses other data.
+        ledger: the URL of a database that holds the run's ledger, for several drivers; kept without password.
     """
 
     name: str
@@ -138,6 +141,14 @@ class Config:
     training: Training = field(default_factory=Training)
     engine: EngineConfig = field(default_factory=EngineConfig)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    ledger: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.ledger is not None:
+            try:
+                server_url(self.ledger)
+            except LedgerError as error:
+                raise ValueError(str(error)) from None
 
     @classmethod
     def read(cls, data: Any, file: str) -> Config:
@@ -198,6 +209,7 @@ def resolved(config: Config) -> dict[str, Any]:
         "controls": [{control.name: plain(control.strategy)} for control in config.controls],
         "engine": plain(config.engine),
         "fingerprints": dict(config.fingerprints),
+        **({"ledger": without_password(config.ledger)} if config.ledger else {}),
     }
 
 
