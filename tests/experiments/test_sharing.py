@@ -40,6 +40,7 @@ def test_a_run_in_a_database_is_the_run_in_a_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     inside = finished(tmp_path_factory, config)
+    capsys.readouterr()
     out = tmp_path / "run"
     with servers("postgresql").empty() as url:
         shared = json.loads(said(capsys, "run", config, "--out", out, "--ledger", url, "--share", "--json"))
