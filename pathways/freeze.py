@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from math import nan
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 import torch
@@ -70,9 +71,8 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
                 strategy=strategy,
                 test=test,
                 new_parameters=new,
-                probe=hashlib.sha256(probe).hexdigest(),
+                probe=write_probe(system.directory, task, probe),
             )
-            write_atomically(manifest.probe_file(system.directory, task.name), probe)
             manifest.write_task(system.directory, record, new=True)
             system.shelf.add(task.name)
             _record_late(system)
@@ -152,6 +152,12 @@ def probe_of(task: Task, path: Path, system: System) -> bytes:
     tensors = flat(chosen.inputs)
     tensors["output"] = replay(path, task_inputs(task, chosen.inputs), system)
     return to_bytes({name: tensor.contiguous() for name, tensor in tensors.items()})
+
+
+def write_probe(directory: FilePath, task: Task, probe: bytes) -> str:
+    """Store the probe of a task; its file's SHA-256."""
+    write_atomically(manifest.probe_file(directory, task.name), probe)
+    return hashlib.sha256(probe).hexdigest()
 
 
 def replay(path: Path, inputs: Mapping[str, Value], system: System) -> Tensor:

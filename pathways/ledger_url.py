@@ -77,9 +77,12 @@ def chosen_url(stated: str | None, given: str | None = None) -> str | None:
     Args:
         stated: what the configuration or `system.json` says, which is without a password; without it the environment
             says nothing of this run.
-        given: what a caller or the command line says.
+        given: what a caller or the command line says; where the environment has the same with a password, that counts.
     """
-    return given or (os.environ.get(VARIABLE) or stated if stated else None)
+    said = os.environ.get(VARIABLE)
+    if given:
+        return said if said and without_password(said) == without_password(given) else given
+    return said or stated if stated else None
 
 
 def _parsed(url: str) -> URL:

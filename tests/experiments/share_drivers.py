@@ -1,11 +1,13 @@
 """Drivers that share a run, as `test_turns` starts them: forked from one process, so that only that imports torch.
 
-Arguments: the run directory, a file that gets a line (process id, strategy, task) for each result, and what each
-driver does: `work`, or `die` after two results on a host of another name, which nobody can look into.
+Each line of standard input is a list in JSON: the run directory, a file that gets a line (process id, strategy, task)
+for each result, and what each driver does: `work`, or `die` after two results on a host of another name, which nobody
+can look into. When all have ended, the highest of their exit statuses is printed.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -66,6 +68,7 @@ def drive(directory: Path, log: Path, what: str, meeting: Any) -> None:
 
     freeze.probe_of = together
     turns.PAUSE = 0.1
+    os.environ["PATHWAYS_LEASE_SECONDS"] = "2"
     tasks = [task_of(name) for name in NAMES]
     controls = CONTROLS if what == "work" else ()
     strategy = Named("munet", MuNet(generations=1, children=3))
@@ -75,12 +78,16 @@ def drive(directory: Path, log: Path, what: str, meeting: Any) -> None:
 
 
 def main() -> None:
-    """Fork a driver for each argument, and wait for them all."""
-    directory, log = map(Path, sys.argv[1:3])
-    wanted = sys.argv[3:]
+    """Fork the drivers of each line, and wait for them."""
     Trainer.__doc__  # noqa: B018 - imported, so that no fork has to
-    fork = multiprocessing.get_context("fork")
-    meeting = fork.Barrier(wanted.count("work"))
+    for line in sys.stdin:
+        directory, log, *wanted = json.loads(line)
+        print(carried_out(Path(directory), Path(log), wanted), flush=True)
+
+
+def carried_out(directory: Path, log: Path, wanted: list[str]) -> int:
+    """The highest exit status of the drivers."""
+    meeting = multiprocessing.get_context("fork").Barrier(wanted.count("work"))
     children = []
     for what in wanted:
         pid = os.fork()
@@ -95,7 +102,7 @@ def main() -> None:
         children.append(pid)
         if what == "die":
             os.waitpid(children.pop(), 0)  # first it dies, then others begin
-    sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children))
+    return max(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children)
 
 
 if __name__ == "__main__":

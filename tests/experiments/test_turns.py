@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path as FilePath
 from typing import Any
@@ -34,15 +34,28 @@ def made(directory: FilePath, kind: str, servers: Any) -> Iterator[None]:
         yield
 
 
-def driven(directory: FilePath, *drivers: str, lease: float = 300) -> list[tuple[str, str, str]]:
-    """Let drivers come to the end; returns which of them had a result of which strategy for which task."""
-    log = directory.parent / "log.txt"
-    log.touch()
-    subprocess.run(
-        [sys.executable, share_drivers.__file__, str(directory), str(log), *drivers],
-        env={**os.environ, "PATHWAYS_LEASE_SECONDS": str(lease)}, check=True, timeout=100, cwd=directory.parent,
-    )  # fmt: skip
-    return [tuple(line.split()) for line in log.read_text().splitlines()]  # type: ignore[misc]
+Results = list[tuple[str, str, str]]
+
+
+@pytest.fixture(scope="module")
+def driven() -> Iterator[Callable[..., Results]]:
+    """Lets drivers come to the end; gives which of them had a result of which strategy for which task."""
+    parent = subprocess.Popen(
+        [sys.executable, share_drivers.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def drive(directory: FilePath, *drivers: str) -> Results:
+        log = directory.parent / "log.txt"
+        log.touch()
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        parent.stdin.write(json.dumps([str(directory), str(log), *drivers]) + "\n")
+        parent.stdin.flush()
+        assert parent.stdout.readline() == "0\n"
+        return [tuple(line.split()) for line in log.read_text().splitlines()]  # type: ignore[misc]
+
+    yield drive
+    parent.communicate()
 
 
 def whole(directory: FilePath) -> None:
@@ -62,7 +75,7 @@ def whole(directory: FilePath) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_two_drivers_learn_each_task_once_and_freeze_at_one_moment(
-    tmp_path: FilePath, servers: Any, kind: str
+    tmp_path: FilePath, servers: Any, driven: Callable[..., Results], kind: str
 ) -> None:
     with made(tmp_path / "run", kind, servers):
         results = driven(tmp_path / "run", "work", "work")
@@ -80,9 +93,11 @@ def test_two_drivers_learn_each_task_once_and_freeze_at_one_moment(
 
 
 @pytest.mark.slow
-def test_what_a_driver_held_that_was_killed_is_taken_over_when_its_lease_ends(tmp_path: FilePath, servers: Any) -> None:
+def test_what_a_driver_held_that_was_killed_is_taken_over_when_its_lease_ends(
+    tmp_path: FilePath, servers: Any, driven: Callable[..., Results]
+) -> None:
     with made(tmp_path / "run", "postgresql", servers):
-        results = driven(tmp_path / "run", "die", "work", lease=2)
+        results = driven(tmp_path / "run", "die", "work")
         dead = results[0][0]
         assert [task for pid, _, task in results if pid == dead] == ["one", "one"]
         others = [task for pid, strategy, task in results if pid != dead and strategy == "munet"]

@@ -73,6 +73,7 @@ def test_which_url_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen_url(None) is None, "the variable says nothing of a run that keeps its ledger itself"
     assert chosen_url("postgresql://h/d") == "postgresql://u:p@h/d"
     assert chosen_url("postgresql://h/d", "postgresql://v@h/d") == "postgresql://v@h/d"
+    assert chosen_url(None, "postgresql://u@h/d") == "postgresql://u:p@h/d", "a password comes from the variable"
     for wrong in ("sqlite:///x.db", "x.db"):
         with pytest.raises(LedgerError, match="must be the URL of a server database"):
             server_url(wrong)
