@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .arguments import command, directory, families, given_families, how_to_train, print_json, with_engine
+from .arguments import command, directory, families, given_families, how_to_train, print_json, with_engine, with_others
 
 
 def add(commands: Any) -> None:
@@ -28,14 +28,17 @@ def add(commands: Any) -> None:
     run.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
     families(run)
     how_to_train(run)
+    with_others(run)
     resume = command(commands, "resume", _resume, "go on where a run stopped")
     directory(resume)
     how_to_train(resume)
+    with_others(resume)
 
 
 def _run(options: argparse.Namespace) -> int:
     from .config import read_config, resolved
-    from .runner import existing, in_order, load_groups, make_system, with_fingerprints
+    from .runner import in_order, load_groups, with_fingerprints
+    from .sharing import opened_or_made
 
     config = with_engine(read_config(options.config, options.overrides), options)
     out = options.out or Path("runs") / config.name
@@ -45,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _plan(config, groups, out, options.json)
     extra = given_families(options.families)
-    system = existing(out, config, extra) or make_system(out, config, tasks, extra)
+    system = opened_or_made(out, config, tasks, extra, options.ledger, options.share)
     if not options.json:
         print(
             f"{resolved(config)['name']}: {len(tasks)} tasks, {config.strategy.name}, run directory {out}",
@@ -55,6 +58,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    from pathways.errors import ConfigError
+
     from .affinity_config import AffinityConfig, is_study
     from .commands_study import carry_out_study
     from .config import config_from
@@ -63,6 +68,8 @@ def _resume(options: argparse.Namespace) -> int:
     file = options.directory / "config.yaml"
     stored = stored_config(options.directory)
     if is_study(stored):
+        if options.ledger or options.share:
+            raise ConfigError("`--ledger` and `--share` are for runs, found a study of affinity: leave them out.")
         config = with_engine(AffinityConfig.read(stored, str(file)), options)
         return carry_out_study(config, str(file), options.directory, options)
     config = with_engine(config_from(stored, str(file)), options)
@@ -96,7 +103,7 @@ def _go(system: Any, config: Any, groups: Any, options: argparse.Namespace) -> i
 
     options.running = system.directory
     with system, ProgressLine(sys.stderr, enabled=not options.quiet) as line:
-        carry_out(system, config, groups, line)
+        carry_out(system, config, groups, line, share=options.share)
         line.close()
         report = write_report(system)
         summary = summarise(system)

@@ -16,6 +16,7 @@ controls: [fine-tune-all, {independent: {steps: 1000}}]
 at_once: 1                     # how many tasks are learned at the same time; {affinity: first_order, most: 4} does so
                                # only with those that do not need each other's results
 engine: {workers: 2}
+ledger: postgresql://me@host/letters   # a database that several drivers share; RUN/ledger.db when not given
 ```
 """
 
@@ -29,9 +30,10 @@ from typing import Any, cast
 from pathways.candidate import Training
 from pathways.devices import checked_device
 from pathways.engine import CACHE_BYTES
-from pathways.errors import ConfigError
+from pathways.errors import ConfigError, LedgerError
 from pathways.evolve.at_once import AtOnce
 from pathways.evolve.grouping import Grouping
+from pathways.ledger_url import server_url, without_password
 from pathways.modules import ModuleSpec
 
 from .overrides import with_overrides
@@ -134,6 +136,7 @@ class Config:
         fingerprints: of each task's data, by name, where known: a run refuses other data.
         at_once: how many tasks (or groups of tasks, learned jointly) that follow each other are learned at the same
             time, none seeing the others' results; or the rule by which affinity decides it.
+        ledger: the URL of a database that holds the run's ledger, for several drivers; kept without password.
     """
 
     name: str
@@ -146,6 +149,14 @@ class Config:
     engine: EngineConfig = field(default_factory=EngineConfig)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     at_once: int | AtOnce = 1
+    ledger: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.ledger is not None:
+            try:
+                server_url(self.ledger)
+            except LedgerError as error:
+                raise ValueError(str(error)) from None
 
     @classmethod
     def read(cls, data: Any, file: str) -> Config:
@@ -208,6 +219,7 @@ def resolved(config: Config) -> dict[str, Any]:
         "engine": plain(config.engine),
         "fingerprints": dict(config.fingerprints),
         "at_once": plain(config.at_once),
+        **({"ledger": without_password(config.ledger)} if config.ledger else {}),
     }
 
 

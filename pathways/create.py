@@ -17,6 +17,8 @@ from .candidate import Training
 from .devices import device_here
 from .errors import ConfigError, PathwaysError
 from .files import write_atomically
+from .ledger import Ledger
+from .ledger_url import server_url, without_password
 from .manifest import SystemRecord
 from .path import Path
 from .pool import Pool
@@ -34,8 +36,12 @@ def create_system(
     stack: int | str,
     config: Mapping[str, Any],
     device: str = "cpu",
+    ledger: str | None = None,
 ) -> None:
-    """Write a new run directory: root blobs, `config.yaml`, at last `system.json`, which makes it one."""
+    """Write a new run directory: root blobs, `config.yaml`, at last `system.json`, which makes it one.
+
+    A `ledger` in a database is claimed first, by a name that a creation which was cut short gives it again.
+    """
     if manifest.system_file(directory).exists():
         raise PathwaysError(
             f"`directory` must not hold a system, {directory} does: open it with `System.open`, or choose another."
@@ -51,11 +57,20 @@ def create_system(
         headless.ports(families)
     resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch, "stack": stack}
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
+    resolved.pop("ledger", None)  # where it is recorded does not change what is computed
     run = content_hash([resolved, headless.to_json() if headless else None])
+    place = claimed(ledger, content_hash([run, str(directory.resolve())])) if ledger else None
     record = SystemRecord(
-        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training
+        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=place
     )
     manifest.write_system(directory, record)
+
+
+def claimed(ledger: str, name: str) -> dict[str, str]:
+    """Claim a database for the ledger of a new run; returns what `system.json` keeps of it."""
+    with Ledger(server_url(ledger)) as opened:
+        opened.claim(name)
+    return {"url": without_password(ledger), "run": name}
 
 
 def install_root(name: str, pool: Pool) -> Path:

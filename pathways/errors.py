@@ -27,6 +27,14 @@ class LedgerError(PathwaysError):
     """A ledger that cannot be used: another writer, another format, other numerics."""
 
 
+class HeldError(LedgerError):
+    """A lease that another process holds, or has taken over from this one."""
+
+
+class KnownError(DataError):
+    """A task that is learned already."""
+
+
 class EngineError(PathwaysError):
     """Workers that cannot be started or that keep dying."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, delete, insert, inspect, select
+from sqlalchemy import Connection, delete, func, insert, inspect, select
 
 from .ledger_tables import log, logs
 
@@ -30,14 +30,18 @@ class Line:
 
 
 def keep_log(connection: Connection, tasks: Sequence[str], lines: Sequence[Line]) -> None:
-    """Keep lines of the log of a search for `tasks`."""
+    """Keep lines of the log of a search for `tasks`; those that are there already, of a repeated change, stay."""
     if not lines:
         return
     if lines[0].place == 0:
         for table in (log, logs):
             table.create(connection, checkfirst=True)
-        connection.execute(insert(logs), [{"search": lines[0].search, "task": task} for task in tasks])
-    connection.execute(insert(log), [asdict(line) for line in lines])
+    search = lines[0].search
+    there = connection.execute(select(func.max(log.c.place)).where(log.c.search == search)).scalar()
+    if there is None:
+        connection.execute(insert(logs), [{"search": search, "task": task} for task in tasks])
+    if new := [asdict(line) for line in lines if there is None or line.place > there]:
+        connection.execute(insert(log), new)
 
 
 def read_log(connection: Connection, search: str) -> list[Line]:

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from pathways.modules import BUILT_IN, Families, content_hash
 
-from .errors import PathwaysError
+from .errors import HeldError, PathwaysError
 from .fields import parse_json, read_bytes
 from .files import write_json
 from .records import SystemRecord, TaskRecord, fingerprint
@@ -65,9 +65,12 @@ def read_system(directory: FilePath, families: Families = BUILT_IN) -> SystemRec
     return record
 
 
-def write_task(directory: FilePath, record: TaskRecord) -> None:
-    """Write or replace the record of a task, atomically: from here on the task is learned."""
-    _write(task_file(directory, record.name), record)
+def write_task(directory: FilePath, record: TaskRecord, *, new: bool = False) -> None:
+    """Write or replace the record of a task, atomically: from here on the task is learned.
+
+    With `new` it is not replaced: a `HeldError` where another process was earlier.
+    """
+    _write(task_file(directory, record.name), record, new)
 
 
 def read_task(directory: FilePath, task: str, families: Families = BUILT_IN) -> TaskRecord:
@@ -137,10 +140,12 @@ def remove_task(directory: FilePath, task: str) -> None:
     task_file(directory, task).unlink(missing_ok=True)
 
 
-def _write(file: FilePath, record: SystemRecord | TaskRecord) -> None:
+def _write(file: FilePath, record: SystemRecord | TaskRecord, new: bool = False) -> None:
     try:
         data = record.to_json()
-        write_json(file, {**data, "digest": content_hash(data)})
+        write_json(file, {**data, "digest": content_hash(data)}, new=new)
+    except FileExistsError:
+        raise HeldError(f"{file} must not be there yet, found that another process wrote it meanwhile.") from None
     except (TypeError, ValueError) as error:
         raise PathwaysError(f"{file} must hold plain data only, found: {error}.") from error
 

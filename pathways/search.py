@@ -9,10 +9,9 @@ from pathways.modules import content_hash
 
 from .champions import Champions
 from .engine import Engine, device_of
-from .errors import DataError, LedgerError
+from .errors import DataError, KnownError, LedgerError
 from .in_process import InProcess
 from .learn import Bench, Work, run_searches
-from .leases import SECONDS
 from .progress import Progress
 from .strategy import SteadySearch, Strategy, TaskInfo, View, Winner
 from .task import Task
@@ -77,7 +76,7 @@ def bench_of(
 
     def alive() -> None:
         for name in leases:
-            system.ledger.renew(name, system.owner, SECONDS)
+            system.ledger.renew(name, system.owner, system.lease_seconds)
 
     return Bench(
         system.ledger, system.pool, engine, system.dispatch, system.stack, system.families, device_of(engine), alive,
@@ -116,7 +115,7 @@ def refuse_known(system: System, tasks: Sequence[Task]) -> None:
     for task in tasks:
         record = system.briefs.get(task.name)
         if record is not None and (len(begun) == len(tasks) or record.data != task.fingerprint):
-            raise DataError(
+            raise KnownError(
                 f"task {task.name!r} is learned already: give the new task another name, "
                 f"or `forget` the old one first."
             )

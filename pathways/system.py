@@ -14,9 +14,10 @@ from . import manifest, upkeep
 from .brief import Brief
 from .candidate import Training
 from .champions import Champions
-from .errors import PathwaysError
-from .leases import held, new_owner
+from .errors import LedgerError, PathwaysError
+from .leases import lease_seconds, new_owner
 from .ledger import Ledger
+from .ledger_url import chosen_url
 from .manifest import SystemRecord, TaskRecord
 from .path import Path
 from .records import fingerprint_of
@@ -61,9 +62,15 @@ class System:
         ...     system.learn(task, pathways.evolve.MuNet(generations=2, children=4))
     """
 
-    def __init__(self, directory: FilePath, record: SystemRecord, families: Families) -> None:
+    def __init__(
+        self, directory: FilePath, record: SystemRecord, families: Families, ledger: str | None = None
+    ) -> None:
         self.directory = directory
         self.record = record
+        if ledger and not record.ledger:
+            raise LedgerError(f"`ledger` must be left out for {directory}, which keeps its ledger itself.")
+        self.ledger_url = chosen_url((record.ledger or {}).get("url"), ledger)
+        self.lease_seconds = lease_seconds()
         self.families = families
         self.training = record.training
         self.shelf = Shelf(directory, families)
@@ -88,6 +95,7 @@ class System:
         stack: int | str = "auto",
         device: str = "cpu",
         config: Mapping[str, Any] | None = None,
+        ledger: str | None = None,
     ) -> System:
         """Make a new run directory.
 
@@ -105,27 +113,39 @@ class System:
             device: what the run's trainers compute on: `cpu`, `cuda` or `cuda:N`, or `auto`, which is resolved now.
                 Engines that learn must compute on the same kind; without one, `learn` trains there.
             config: kept as `config.yaml`.
+            ledger: the URL of an empty database, such as `postgresql://USER@HOST/DATABASE`, where the ledger is kept,
+                for several drivers on several hosts; in the run directory when not given. The run keeps it without
+                password.
 
         Raises:
             PathwaysError: the directory holds a system already, or the device is not here.
+            LedgerError: the database cannot be reached, or holds the ledger of another run.
         """
         from .create import create_system
 
         directory = FilePath(directory)
         known = Families(families)
         create_system(
-            directory, seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device
+            directory, seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device, ledger
         )
-        return cls.open(directory, families=families)
+        return cls.open(directory, families=families, ledger=ledger)
 
     @classmethod
-    def open(cls, directory: str | FilePath, *, families: Iterable[type[Module] | type[Delta]] = ()) -> System:
+    def open(
+        cls,
+        directory: str | FilePath,
+        *,
+        families: Iterable[type[Module] | type[Delta]] = (),
+        ledger: str | None = None,
+    ) -> System:
         """Open a run directory.
 
         Args:
             directory: a directory made by `create`.
             families: the module families its paths use that are not built in; names found in files are
                 looked up among these and the built-in ones only.
+            ledger: the URL of the database that the run was made with, such as one with a password; else what the
+                environment variable `PATHWAYS_LEDGER` says, else as `system.json` has it.
 
         A task whose manifest cannot be read does not keep the others from being used: `damaged` names it,
         `verify` reports it, and nothing is learned or collected until it is restored or forgotten.
@@ -134,7 +154,7 @@ class System:
             PathwaysError: there is no system, or its `system.json` is not valid; the message names file and key.
         """
         directory, known = FilePath(directory), Families(families)
-        return cls(directory, manifest.read_system(directory, known), known)
+        return cls(directory, manifest.read_system(directory, known), known, ledger)
 
     def refresh(self, *, whole: bool = False) -> None:
         """Look at the tasks' manifests again, as another process may have learned or forgotten some.
@@ -161,7 +181,14 @@ class System:
     @cached_property
     def ledger(self) -> Ledger:
         """The record of every candidate that was tried."""
-        return Ledger(self.directory / "ledger.db")
+        opened = Ledger(self.ledger_url or self.directory / "ledger.db")
+        if self.record.ledger:
+            try:
+                opened.check_run(self.record.ledger["run"])
+            except LedgerError:
+                opened.close()
+                raise
+        return opened
 
     @cached_property
     def trace(self) -> Trace:
@@ -296,9 +323,9 @@ class System:
             The champion, or one for each task of a list.
 
         Raises:
-            DataError: a task of this name, or with the same data, was learned already.
+            DataError: a task of this name, or with the same data, was learned already (`KnownError`).
             PathwaysError: no candidate could be trained.
-            LedgerError: another process is learning the task.
+            HeldError: another process is learning the task, or has taken it over as this one was silent.
         """
         from .freeze import freeze
         from .search import refuse_known
@@ -309,6 +336,8 @@ class System:
         refuse_known(self, tasks)
         names = [t.name for t in tasks]
         with self.leased(names):
+            self.refresh()
+            refuse_known(self, tasks)  # by a process that has just let it go
             self.ledger.remember(names)
             for _, winner in self.search([tasks], strategy, engine, progress, leases=names):
                 freeze(self, tasks, strategy, winner)
@@ -411,7 +440,7 @@ class System:
 
     def leased(self, names: Sequence[str]) -> AbstractContextManager[None]:
         """Be the only process that learns these tasks."""
-        return held(self.ledger, names, self.owner)
+        return upkeep.leased(self, names)
 
     # -- using --------------------------------------------------------------------------------------------
 

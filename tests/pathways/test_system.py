@@ -209,7 +209,7 @@ def test_a_row_that_a_killed_run_did_not_measure_is_measured_when_its_data_is_at
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with learned(tmp_path / "run", names=("one",)) as system:
-        monkeypatch.setattr("pathways.freeze.remeasure", interrupt_after(1))
+        monkeypatch.setattr("pathways.freeze._record_late", interrupt_after(1))
         with pytest.raises(KeyboardInterrupt):
             system.learn(task_of("two"), STRATEGY)
     monkeypatch.undo()
