@@ -6,7 +6,7 @@ import logging
 import math
 import pickle
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -21,7 +21,8 @@ from pathways.task import Task
 from pathways.trace import Journey, Span
 from pathways.trainer.numerics import numerics
 
-from .cluster import Cluster, WorkerFailedError, WorkerLostError, room, said_of
+from .cluster import Cluster, WorkerFailedError, WorkerLostError, room
+from .crew import Crew
 from .far_worker import ERROR, MEMORY, PARTED, WRITTEN, Reply, Setting
 from .gang import READY, RESERVING, TRAINING, Gang
 from .importable import importable, search_path
@@ -35,9 +36,6 @@ LOOK_SECONDS = 2.0
 
 ROOM_SECONDS = 0.5
 """How often to end idle workers in whose place a gang waits to begin."""
-
-STARTS = 5
-"""So many workers in a row that die before they are ready are no accident."""
 
 
 class Ray:
@@ -86,8 +84,7 @@ class Ray:
         self._asked = asked or None  # 0 workers, as configurations have it, are as many as there is room for
         self.needs = _needs(self._asked, cpus_per_worker, gpus_per_worker)
         self.retries, self.deadline = checked_retries(retries), checked_deadline(deadline)
-        self.patience = patience
-        self.autoscaling = autoscaling
+        self.patience, self.autoscaling = patience, autoscaling
         self.cache_bytes = cache_bytes
         self.device = device_here(device)
         if kind_of(self.device) == "cuda" and not gpus_per_worker:
@@ -108,20 +105,18 @@ class Ray:
 
     def _reset(self) -> None:
         self._scheduler = Scheduler(Rules(self.retries, self.deadline, gangs=True))
-        self._workers: dict[int, _Worker] = {}
+        self._crew = Crew(self.cluster, self.needs, self._asked, self.patience, self.autoscaling, self._setting)
         self._pending: dict[Any, _Sent] = {}
         self._gang: Gang | None = None
         self._lending: Lending
-        self._numbers = self._refused = self._bad_starts = 0
         self._looked = self._made_room = 0.0
-        self._target = self._asked or 1
 
     # -- the protocol ---------------------------------------------------------------------------------------------
 
     @property
     def workers(self) -> int:
         """How many dispatches are trained at the same time, once all workers are there."""
-        return self._target
+        return self._crew.target
 
     def __enter__(self) -> Ray:
         return self
@@ -143,7 +138,7 @@ class Ray:
         self.cluster.connect()
         self._pool, self._families = pool, families
         self._lending = Lending(Pool(pool), self._tasks, self.cluster.put, self.cache_bytes)
-        self._refuse_what_never_fits(1)
+        self._crew.refuse_what_never_fits(1)
         self._fill()
         self._wait_for_one()
 
@@ -160,7 +155,7 @@ class Ray:
         if self._pool is None:
             raise EngineError("the engine must be opened before work is submitted: call `open(pool, families)`.")
         if dispatch.workers > 1:
-            self._refuse_what_never_fits(dispatch.workers)
+            self._crew.refuse_what_never_fits(dispatch.workers)
         self._scheduler.submit(dispatch, time.monotonic())
         self._feed()
 
@@ -192,8 +187,7 @@ class Ray:
 
     def pids(self) -> list[int]:
         """The process ids of the workers that are ready, each on its own machine."""
-        alone = [worker.pid for worker in self._workers.values() if worker.pid]
-        return [*alone, *(self._gang.pids() if self._gang is not None else ())]
+        return [*self._crew.pids(), *(self._gang.pids() if self._gang is not None else ())]
 
     def busy(self) -> int:
         """How many workers train."""
@@ -201,17 +195,6 @@ class Ray:
         return self._scheduler.busy() + gang
 
     # -- workers --------------------------------------------------------------------------------------------------
-
-    def _refuse_what_never_fits(self, count: int) -> None:
-        """Raise an `EngineError` where so many workers at once do not fit the nodes, however idle they are."""
-        nodes = self.cluster.nodes()
-        if self.autoscaling or (found := room(nodes, self.needs)) >= count:
-            return
-        what = "a worker needs" if count == 1 else f"a candidate asks for {count} workers at once, each with"
-        raise EngineError(
-            f"{what} {said_of(self.needs)}, found nodes of {'; '.join(map(said_of, nodes)) or 'nothing'}, which have "
-            f"room for {found}: ask for less, or join a larger cluster."
-        )
 
     def _look(self) -> None:
         """End what is overdue; every now and then see whether there is room for more workers."""
@@ -227,23 +210,12 @@ class Ray:
             self._fill()
 
     def _fill(self) -> None:
-        """Ask for workers up to the target; those that find no room wait in Ray, where an autoscaler sees them."""
+        """See to it that there are as many workers as there are to be."""
         self._looked = time.monotonic()
-        if self._asked is None:
-            self._target = max(1, room(self.cluster.nodes(), self.needs))
-        if self._gang is not None and self._gang.stage == RESERVING:
-            return  # what workers leave is for the gang
-        for _ in range(self._target - self._refused - len(self._workers)):
-            number = self._number()
-            actor, greeting = self.cluster.start(self._setting(), self.needs)
-            self._workers[number] = _Worker(actor)
-            self._pending[greeting] = _Sent(number)
+        if self._gang is None or self._gang.stage != RESERVING:  # to which what workers leave belongs
+            self._crew.fill()
 
-    def _number(self) -> int:
-        self._numbers += 1
-        return self._numbers - 1
-
-    def _setting(self) -> Any:
+    def _setting(self) -> Setting:
         device = "cuda" if kind_of(self.device) == "cuda" else self.device  # Ray shows a worker just its own GPUs
         return Setting(
             search_path(), tuple(importable(self._families)), numerics(self.device), device, self.cache_bytes
@@ -253,49 +225,20 @@ class Ray:
         until = time.monotonic() + self.patience
         while not self._scheduler.workers:
             if not self._collect(min(LOOK_SECONDS, until - time.monotonic())) and time.monotonic() >= until:
-                raise EngineError(
-                    f"a worker needs {said_of(self.needs)}, {self._found()}: free some, or join a larger cluster."
-                )
+                raise self._crew.no_room(1)
             self._fill()
-
-    def _found(self) -> str:
-        """What there is, after waiting, as a phrase."""
-        nodes = "; ".join(map(said_of, self.cluster.nodes()))
-        return f"found {said_of(self.cluster.free())} free on nodes of {nodes} after {self.patience:g} s"
 
     def _end_workers(self) -> None:
         if self._gang is not None:
             self._gang.end()
-        if self._workers:
-            self.cluster.kill([worker.actor for worker in self._workers.values()], wait=10.0)
+        self._crew.end_all()
         self._reset()
 
-    def _ready(self, number: int, greeting: Mapping[str, Any]) -> None:
-        worker = self._workers[number]
-        worker.pid, worker.node = greeting["pid"], greeting["node"]
-        self._bad_starts = 0
-        self._lending.join(number)
-        self._scheduler.join(number)
-
-    def _not_ready(self, number: int, error: Exception) -> None:
-        """A worker could not be opened: one that computes otherwise is left out, in place of others one begins."""
-        self.cluster.kill([self._workers.pop(number).actor])
-        if isinstance(error.__cause__, EngineError):
-            self._refused += 1
-            _log.warning("a worker is left out: %s", error.__cause__)
-            if self._refused >= self._target:
-                raise error.__cause__
-            return
-        self._bad_starts += 1
-        if self._bad_starts >= STARTS:
-            raise EngineError(f"workers must stay alive, found that {STARTS} in a row died as they began: {error}.")
-
     def _lost(self, number: int, why: str) -> None:
-        """A worker is gone, or is to go."""
-        worker = self._workers.pop(number, None)
+        """A worker is gone, or is to go; its work goes to another."""
+        worker = self._crew.end(number)
         if worker is None:
             return
-        self.cluster.kill([worker.actor])
         _log.info("worker %d on %s: %s; its work goes to another", number, worker.node, why)
         self._lending.leave(number)
         self._pending = {ref: sent for ref, sent in self._pending.items() if sent.worker != number}
@@ -318,7 +261,7 @@ class Ray:
         body = pickle.dumps(parcel.dispatch, protocol=5)
         rest = replace(parcel, dispatch=Dispatch(parcel.dispatch.id, ()))
         size = len(body) + sum(map(len, parcel.starts.values()))
-        ref = self.cluster.send(self._workers[number].actor, body, rest)
+        ref = self.cluster.send(self._crew.workers[number].actor, body, rest)
         self._pending[ref] = _Sent(number, job, size, self._lending.epoch, time.time())
 
     def _until_something_is_due(self) -> float:
@@ -329,7 +272,8 @@ class Ray:
 
     def _collect(self, seconds: float) -> bool:
         """Wait for something to arrive, and take all that has; whether anything did."""
-        pending = [*self._pending, *(self._gang.pending if self._gang is not None else ())]
+        gang = self._gang.pending if self._gang is not None else ()
+        pending = [*self._pending, *self._crew.starting, *gang]
         if not pending:
             time.sleep(max(0.0, min(seconds, 0.05)))
             return False
@@ -337,30 +281,32 @@ class Ray:
         for ref in ready:
             if ref in self._pending:  # a worker that is lost takes with it what else was sent to it
                 self._receive(self._pending.pop(ref), ref)
+            elif ref in self._crew.starting:
+                self._greeted(ref)
             elif self._gang is not None and ref in self._gang.pending:
                 self._receive_of_gang(self._gang, ref)
         return bool(ready)
 
+    def _greeted(self, ref: Any) -> None:
+        """A worker is ready, or could not be."""
+        number = self._crew.greeted(ref)
+        if number is not None:
+            self._lending.join(number)
+            self._scheduler.join(number)
+
     def _receive(self, sent: _Sent, ref: Any) -> None:
         try:
             reply = self.cluster.get(ref)
-        except (WorkerLostError, WorkerFailedError) as error:
-            if sent.job is None:
-                self._not_ready(sent.worker, error)
-            elif isinstance(error, WorkerLostError):
-                self._lost(sent.worker, str(error))
-            else:
-                self._scheduler.failed(sent.job.id, f"its worker failed: {error}"[:300], time.monotonic())
+        except WorkerLostError as error:
+            self._lost(sent.worker, str(error))
+        except WorkerFailedError as error:
+            self._scheduler.failed(sent.job.id, f"its worker failed: {error}"[:300], time.monotonic())
         else:
-            if sent.job is None:
-                self._ready(sent.worker, reply)
-            else:
-                worker = self._workers[sent.worker]
-                journey = _journey(sent.job, sent.at, reply)
-                spans = journey.spans(f"{worker.node}/{sent.worker}", reply.spans)
-                if sent.epoch == self._lending.epoch:
-                    self._lending.made(sent.worker, reply.prefixes)
-                self._take(sent.job.id, sent.epoch, reply, spans, sent.size)
+            name = f"{self._crew.workers[sent.worker].node}/{sent.worker}"
+            spans = _journey(sent.job, sent.at, reply).spans(name, reply.spans)
+            if sent.epoch == self._lending.epoch:
+                self._lending.made(sent.worker, reply.prefixes)
+            self._take(sent.job.id, sent.epoch, reply, spans, sent.size)
 
     def _take(self, job: int, epoch: int, reply: Reply, spans: Sequence[Span], size: int) -> None:
         """Take a job's reply: its results count, or it goes back to the queue."""
@@ -390,7 +336,7 @@ class Ray:
         """Have room, workers and work for the gang at the head of the queue; let a gang go that nobody asks for."""
         job, gang, now = self._scheduler.gang(), self._gang, time.monotonic()
         if gang is not None and gang.stage in (READY, RESERVING) and (job is None or job.workers != gang.size):
-            idle = job is not None or len(self._workers) < self._target or now - gang.since > LOOK_SECONDS
+            idle = job is not None or len(self._crew.workers) < self._crew.target or now - gang.since > LOOK_SECONDS
             if gang.stage == RESERVING or idle:
                 gang.end()
                 self._gang = gang = None
@@ -399,14 +345,11 @@ class Ray:
             return
         if gang is None:
             setting, needs = self._setting(), self.needs
-            self._gang = Gang(self.cluster, self._lending, setting, needs, job.workers, self._number)
+            self._gang = Gang(self.cluster, self._lending, setting, needs, job.workers, self._crew.number)
         elif gang.stage == READY:
             gang.train(self._scheduler.begin_gang(now))
         elif gang.stage == RESERVING and now - gang.since > self.patience:
-            raise EngineError(
-                f"a candidate asks for {gang.size} workers at once, each with {said_of(self.needs)}, "
-                f"{self._found()}: free some, ask for fewer, or join a larger cluster."
-            )
+            raise self._crew.no_room(gang.size)
         elif gang.stage == RESERVING and now - self._made_room >= ROOM_SECONDS:
             self._made_room = now
             missing = gang.size - room([self.cluster.free()], self.needs)
@@ -415,7 +358,7 @@ class Ray:
 
     def _retire(self, number: int) -> None:
         """End a worker that has nothing to do."""
-        self.cluster.kill([self._workers.pop(number).actor])
+        self._crew.end(number)
         self._lending.leave(number)
         self._scheduler.leave(number, "", time.monotonic())
 
@@ -455,24 +398,15 @@ class Ray:
         self._fill()
 
 
-@dataclass
-class _Worker:
-    """An actor, and where it is, once it is ready."""
-
-    actor: Any
-    pid: int = 0
-    node: str = ""
-
-
 @dataclass(frozen=True)
 class _Sent:
-    """What is awaited of a worker: its greeting, or the reply to a job."""
+    """A job whose reply is awaited of a worker; how many bytes were sent, and when."""
 
     worker: int
-    job: Job | None = None
-    size: int = 0
-    epoch: int = 0
-    at: float = 0.0
+    job: Job
+    size: int
+    epoch: int
+    at: float
 
 
 def _journey(job: Job, sent: float, reply: Reply) -> Journey:

@@ -19,7 +19,8 @@ from pathways import evolve
 from pathways.candidate import Candidate, Result
 from pathways.engine import Dispatch
 from pathways.errors import DataError, EngineError
-from pathways.evolve.ray import STARTS, Ray
+from pathways.evolve.crew import STARTS
+from pathways.evolve.ray import Ray
 from pathways.in_process import InProcess
 from pathways.measure import Metric
 from pathways.modules import Draft, Families, Frozen, Init, ModuleRef, ModuleSpec, Warm
@@ -42,7 +43,7 @@ def dispatch(*candidates: Candidate) -> Dispatch:
 
 def engine_on(cluster: FakeCluster, workers: int = 2, **options: Any) -> Ray:
     engine = Ray(workers=workers, oversubscribe=True, **options)
-    engine.cluster = cluster  # type: ignore[assignment]
+    engine.cluster = engine._crew.cluster = cluster  # type: ignore[assignment]
     return engine
 
 
@@ -311,7 +312,7 @@ def test_workers_join_while_a_run_goes_on(tmp_path: FilePath, monkeypatch: Any) 
     monkeypatch.setattr("pathways.evolve.ray.LOOK_SECONDS", 0.0)
     cluster = FakeCluster([{"CPU": 1.0}])
     engine = engine_on(cluster)
-    engine._asked = None
+    engine._asked = engine._crew.asked = None
     engine.open(tmp_path, FAMILIES)
     engine.provide(TASK)
     assert engine.workers == 1
