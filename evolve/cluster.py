@@ -64,7 +64,10 @@ class Cluster:
             context: Any = ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except Exception as error:
             said = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            hint = "look into Ray's logs" if self.address == "local" else "start one with `ray start --head`"
+            hint = (
+                "look into Ray's logs" if self.address == "local" else
+                "start one with `ray start --head`, or set RAY_AUTH_MODE=token where the cluster asks for a token"
+            )  # fmt: skip
             raise EngineError(
                 f"`address` must be `local`, or a Ray cluster that can be reached, found {self.address!r}: {said}: "
                 f"{hint}."

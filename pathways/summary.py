@@ -244,4 +244,5 @@ def _engine(directory: FilePath) -> str | None:
     engine = run_config(directory).get("engine") or {}
     if "workers" not in engine:
         return engine.get("kind")
-    return f"{engine.get('kind', 'local')} × {engine['workers'] or 1}"
+    kind, workers = engine.get("kind", "local"), engine["workers"]
+    return kind if kind != "local" and not workers else f"{kind} × {workers or 1}"  # as many as a cluster has room for

@@ -20,6 +20,7 @@ from pathways.candidate import Candidate, Result
 from pathways.engine import Dispatch
 from pathways.errors import DataError, EngineError
 from pathways.evolve.crew import STARTS
+from pathways.evolve.pathnet import PathNetSearch
 from pathways.evolve.ray import Ray
 from pathways.in_process import InProcess
 from pathways.measure import Metric
@@ -217,6 +218,40 @@ def test_whoever_dies_when_results_are_the_same(
     dispatches = [dispatch(*(candidate(next(each), ref) for _ in range(size))) for size in sizes]
     engine = opened(cluster, pool, retries=1000)
     assert run(engine, *dispatches) == here(pool, *(c for d in dispatches for c in d.candidates))
+
+
+def test_a_population_keeps_its_size_though_one_of_it_kills_every_worker(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who dies has lost its tournament; the failure stands in the ledger with its reason, and a replay agrees."""
+    settings = {"layers": 2, "modules": 6, "active": 2, "population": 4, "generations": 3, "threshold": None}
+    strategy = evolve.PathNet(**settings, tournament="population")
+    told: list[tuple[int, int]] = []
+    tell = PathNetSearch.tell
+
+    def watched(search: Any, results: Any) -> None:
+        told.append((len(results), len(search.population)))
+        tell(search, results)
+
+    def learn(directory: FilePath) -> str:
+        bad: list[str] = []
+
+        def fails(worker: int, dispatch: Any) -> str:
+            bad[:] = bad or [dispatch.candidates[-1].hash]
+            return "its worker died" if bad[0] in [c.hash for c in dispatch.candidates] else ""
+
+        with System.create(directory, training=TRAINING, stack=1) as system:
+            engine = engine_on(FakeCluster(fails=fails))
+            system.learn(TASK, strategy, engine)
+            engine.close()
+            failures = [row.result.failure for row in system.ledger.rows("one") if not row.result.ok]
+            assert failures == ["its worker died, 3 times"]
+            assert system.verify().ok
+            return system.fingerprint
+
+    monkeypatch.setattr(PathNetSearch, "tell", watched)
+    assert learn(tmp_path / "one") == learn(tmp_path / "two")
+    assert told == [(4, 4)] * 6
 
 
 def test_a_lack_of_memory_is_tried_elsewhere_and_then_recorded(tmp_path: FilePath, monkeypatch: Any) -> None:
