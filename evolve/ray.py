@@ -184,6 +184,10 @@ class Ray:
         """How many workers train."""
         return self._scheduler.busy()
 
+    def ready(self) -> int:
+        """How many answers are there already."""
+        return len(self._scheduler.answers)
+
     # -- workers --------------------------------------------------------------------------------------------------
 
     def _refuse_what_never_fits(self, count: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from threading import get_ident
 from typing import Any
 
 from pathways.evolve.lending import Lending
@@ -18,7 +19,7 @@ from pathways.pool import Pool
 PHASES: Mapping[str, Sequence[tuple[type, str]]] = {
     "search": [(MuNetSearch, "ask"), (MuNetSearch, "tell"), (SteadyMuNetSearch, "next"), (SteadyMuNetSearch, "told")],
     "ledger, read": [(Ledger, "known")],
-    "ledger, write": [(Ledger, "commit"), (Ledger, "reuse"), (Ledger, "renew")],
+    "ledger, write": [(Ledger, "commit_all"), (Ledger, "reuse"), (Ledger, "renew")],
     "scheduler": [(Scheduler, name) for name in ("submit", "assign", "done", "busy", "overdue", "next_deadline")],
     "lending": [(Lending, "parcel"), (Lending, "made")],
     "pool": [(Pool, "write")],
@@ -28,7 +29,7 @@ PHASES: Mapping[str, Sequence[tuple[type, str]]] = {
 
 
 class Phases:
-    """Seconds by phase; only the innermost of those under way counts.
+    """Seconds by phase, of this thread; only the innermost of those under way counts.
 
     Args:
         clock: of the driver's work.
@@ -43,12 +44,15 @@ class Phases:
         self.seconds = dict.fromkeys(PHASES, 0.0)
         self.calls = dict.fromkeys(PHASES, 0)
         self._inner = 0.0
+        self._thread = get_ident()
 
     def timed(self, phase: str, method: Callable[..., Any]) -> Callable[..., Any]:
         """The method, whose own time is added to a phase."""
 
         @wraps(method)
         def timed(*args: Any, **kwargs: Any) -> Any:
+            if get_ident() != self._thread:  # one that renews leases, say
+                return method(*args, **kwargs)
             outer, self._inner = self._inner, 0.0
             begun = self.clock()
             try:
