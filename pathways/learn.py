@@ -125,6 +125,8 @@ def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Wi
         asked = turns.ask(lambda running: -(-IN_FLIGHT * bench.engine.workers // max(1, running)) * bench.dispatch)
         if turns.renewed():
             bench.alive()
+            if bench.trace is not None:
+                bench.trace.flush()
         return [(works[place], candidates) for place, candidates in asked]
 
     left = deque(works)
