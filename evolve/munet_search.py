@@ -150,6 +150,8 @@ class MuNetSearch:
 
     def _remember(self, candidate: Candidate, result: Result, trial: int | None) -> None:
         """Keep what later races and draws are made of."""
+        if self._rivals is None and (self._study is None or trial is None):
+            return  # a score takes as long as making a child
         factors = candidate.race.factors if candidate.race else {}
         score = self.score_of(candidate, result) if result.ok else None
         if self._rivals is not None:

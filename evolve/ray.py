@@ -194,6 +194,10 @@ class Ray:
         gang = self._gang.size if self._gang is not None and self._gang.stage == TRAINING else 0
         return self._scheduler.busy() + gang
 
+    def ready(self) -> int:
+        """How many answers are there already."""
+        return len(self._scheduler.answers)
+
     # -- workers --------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:

@@ -120,6 +120,7 @@ class Scheduler:
         self._idle: list[int] = []
         self._room: deque[int] = deque()
         self._deadlines: list[tuple[float, int]] = []
+        self._busy = 0
 
     # -- work -----------------------------------------------------------------------------------------------------
 
@@ -146,6 +147,7 @@ class Scheduler:
             if load:
                 load.clear()
                 self._freed(worker)
+        self._busy = 0
 
     @property
     def waiting(self) -> int:
@@ -180,6 +182,7 @@ class Scheduler:
         Without `blame` it was gone before it began, which is not held against what it was sent.
         """
         load = self._loads.pop(worker, deque())
+        self._busy -= bool(load)
         for job in reversed(load):  # the first goes back last, and so stands first
             self._at.pop(job.id, None)
             if blame and job is load[0]:
@@ -189,7 +192,7 @@ class Scheduler:
 
     def busy(self) -> int:
         """How many workers train."""
-        return sum(1 for load in self._loads.values() if load)
+        return self._busy
 
     def idle(self) -> list[int]:
         """The workers that hold nothing."""
@@ -214,6 +217,7 @@ class Scheduler:
             load.append(job)
             self._at[job.id] = (worker, job)
             if len(load) == 1:
+                self._busy += 1
                 self._begin(job, now)
             if len(load) <= self.rules.ahead:
                 self._room.append(worker)
@@ -314,6 +318,7 @@ class Scheduler:
             load = self._loads[worker]
             first = load[0] is job
             load.remove(job)  # type: ignore[arg-type]
+            self._busy -= not load
             if first and load:
                 self._begin(load[0], now)
             self._freed(worker)

@@ -59,7 +59,8 @@ class Engine(Protocol):
     """Where trainers run. Nothing above knows whether that is this process, local processes or a cluster.
 
     One that computes on something else than the processor says so by an attribute `device` (see `device_of`); one that
-    knows how many of its workers have something to do, by a method `busy()` (see `busy_of`).
+    knows how many of its workers have something to do, by a method `busy()` (see `busy_of`); one that knows how many
+    answers are there already, by a method `ready()` (see `ready_of`).
     """
 
     @property
@@ -96,6 +97,12 @@ def busy_of(engine: Engine) -> int | None:
     """How many of an engine's workers have something to do, by its method `busy()`; `None` where it cannot say."""
     asked = getattr(engine, "busy", None)
     return None if asked is None else asked()
+
+
+def ready_of(engine: Engine) -> int:
+    """How many answers `next` gives without waiting, by an engine's method `ready()`; 0 where it cannot say."""
+    asked = getattr(engine, "ready", None)
+    return 0 if asked is None else asked()
 
 
 def device_of(engine: Engine) -> str:

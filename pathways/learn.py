@@ -14,16 +14,21 @@ from pathways.modules import BUILT_IN, Families
 from . import stack_plan
 from .candidate import Candidate, Result
 from .devices import kind_of
-from .engine import Dispatch, Engine, busy_of
+from .engine import Answer, Dispatch, Engine, busy_of, ready_of
 from .errors import PathwaysError
+from .ledger_rows import Trained
 from .paces import IN_FLIGHT, Pace, Rounds, Steady
 from .progress import Event, Progress
 from .strategy import Search, SteadySearch, Winner
+from .whose_turn import Turns
 
 if TYPE_CHECKING:
     from .ledger import Ledger
     from .pool import Pool
     from .trace_file import Trace
+
+TOGETHER = 64
+"""The most dispatches that are committed in one transaction: what is not committed when the driver dies is lost."""
 
 More = Callable[[], Sequence[tuple["Work", Sequence[Candidate]]]]
 _numbers = count()  # of dispatches in this process: an answer that an interrupted search left behind is not mistaken
@@ -113,24 +118,22 @@ def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Wi
     """
     for work in works:
         _begin(work, bench)
-    seen = -1
+    turns = Turns([work.pace for work in works])
+    places = {id(work): place for place, work in enumerate(works)}
 
     def more() -> list[tuple[Work, list[Candidate]]]:
-        nonlocal seen
-        running = sum(not work.pace.ended for work in works)
-        room = -(-IN_FLIGHT * bench.engine.workers // max(1, running)) * bench.dispatch
-        asked = [(work, candidates) for work in works if (candidates := work.pace.ask(room))]
-        if (rounds := sum(work.pace.rounds for work in works)) != seen:
-            seen = rounds
+        asked = turns.ask(lambda running: -(-IN_FLIGHT * bench.engine.workers // max(1, running)) * bench.dispatch)
+        if turns.renewed():
             bench.alive()
             if bench.trace is not None:
                 bench.trace.flush()
-        return asked
+        return [(works[place], candidates) for place, candidates in asked]
 
     left = deque(works)
     for work, result in try_all((), bench, more):
         if work.pace.take(result):
             bench.progress(replace(work.see(result), busy=busy_of(bench.engine), workers=bench.engine.workers))
+        turns.told(places[id(work)])
         while left and left[0].pace.ended:
             yield left[0], left.popleft().winner()
     for work in left:
@@ -163,7 +166,9 @@ def _begin(work: Work, bench: Bench) -> None:
 def try_all(
     asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench, more: More = lambda: (),
 ) -> Iterator[tuple[Work, Result]]:
-    """Each distinct candidate's result, from the ledger or from a trainer, as they come; one transaction a dispatch.
+    """Each distinct candidate's result, from the ledger or from a trainer, as they come.
+
+    Dispatches are committed whole, in one transaction with others that came back by then.
 
     Args:
         asked: what to try: those of one entry are planned together, as stacks.
@@ -191,29 +196,52 @@ def try_all(
         asked = more()
         if asked or not sent:
             continue
-        answer = bench.engine.next()
-        if answer is None:
-            raise PathwaysError(f"the engine lost {len(sent)} dispatches: run `pathways resume`.")
-        if answer.dispatch.id not in sent:
+        done = _committed(sent, bench)
+        for work, pairs in done:
+            yield from ((work, result) for _, result in pairs)
+            for _, result in pairs:
+                for other, candidate in under_way.pop(result.candidate):
+                    if other is not work:
+                        notes = other.pace.notes([result.candidate])
+                        bench.ledger.reuse(other.strategy, other.tasks, [(candidate, result)], notes)
+                        yield other, _named(bench.ledger, candidate, result)
+        if not done:
             continue
-        work, alone = sent.pop(answer.dispatch.id)
-        results = [replace(r, alone=alone.get(r.candidate, r.alone)) for r in answer.results]
-        pairs = list(zip(answer.dispatch.candidates, results, strict=True))
-        notes = work.pace.notes([result.candidate for result in results])
-        began = time.time()
-        bench.ledger.commit(work.strategy, work.tasks, answer.dispatch.id, pairs, notes)
-        if bench.trace is not None:
-            bench.trace.add(answer, results, work.strategy, work.tasks, (began, time.time() - began))
-        yield from ((work, result) for _, result in pairs)
-        for result in results:
-            for other, candidate in under_way.pop(result.candidate):
-                if other is not work:
-                    notes = other.pace.notes([result.candidate])
-                    bench.ledger.reuse(other.strategy, other.tasks, [(candidate, result)], notes)
-                    yield other, _named(bench.ledger, candidate, result)
         asked = more()
     if bench.trace is not None:
         bench.trace.flush()
+
+
+def _committed(
+    sent: dict[int, tuple[Work, Mapping[str, str]]], bench: Bench
+) -> list[tuple[Work, list[tuple[Candidate, Result]]]]:
+    """Wait for an answer; commit it in one transaction with those that are there beside it, and give them.
+
+    A driver that cannot keep up with its workers finds many, and spends less on each.
+    """
+    found: list[tuple[Answer, Work, list[tuple[Candidate, Result]]]] = []
+    trained: list[Trained] = []
+    answer = bench.engine.next()
+    if answer is None:
+        raise PathwaysError(f"the engine lost {len(sent)} dispatches: run `pathways resume`.")
+    while answer is not None:
+        if answer.dispatch.id in sent:
+            work, alone = sent.pop(answer.dispatch.id)
+            results = [replace(r, alone=alone.get(r.candidate, r.alone)) for r in answer.results]
+            pairs = list(zip(answer.dispatch.candidates, results, strict=True))
+            notes = work.pace.notes([result.candidate for result in results])
+            trained.append(Trained(work.strategy, work.tasks, answer.dispatch.id, pairs, notes))
+            found.append((answer, work, pairs))
+        answer = bench.engine.next() if ready_of(bench.engine) and len(found) < TOGETHER else None
+    began = time.time()
+    if trained:
+        bench.ledger.commit_all(trained)
+    each = (time.time() - began) / max(1, len(found))
+    if bench.trace is not None:
+        for i, (answer, work, pairs) in enumerate(found):
+            results = [result for _, result in pairs]
+            bench.trace.add(answer, results, work.strategy, work.tasks, (began + i * each, each))
+    return [(work, pairs) for _, work, pairs in found]
 
 
 def _dispatches(

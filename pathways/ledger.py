@@ -21,10 +21,12 @@ from .ledger_rows import (
     Cost,
     Evaluation,
     Row,
+    Trained,
     candidate_values,
     carried_on,
     evaluation_of,
     finite,
+    logs_of,
     result_of,
     row_of,
 )
@@ -36,6 +38,7 @@ from .ledger_sql import (
     keeping,
     lost_among,
     note,
+    note_all,
     note_begun,
     paid_for,
     upsert,
@@ -88,7 +91,6 @@ class Ledger(Owned):
             raise LedgerError(f"`hash` must be of a candidate in {self.where}, found {hash!r}: `rows()` lists them.")
         return Candidate.from_json(data)
 
-    @repeated
     def commit(
         self, strategy: str, tasks: Sequence[str], dispatch: int, pairs: Pairs, log: Sequence[Line] = ()
     ) -> None:
@@ -104,25 +106,39 @@ class Ledger(Owned):
         Raises:
             LedgerError: a result belongs to another candidate, or labels are not plain data.
         """
-        for candidate, result in pairs:
+        self.commit_all([Trained(strategy, tasks, dispatch, pairs, log)])
+
+    @repeated
+    def commit_all(self, trained: Sequence[Trained]) -> None:
+        """Record several dispatches in one transaction, each as `commit` does; no candidate is in two of them.
+
+        Raises:
+            LedgerError: a result belongs to another candidate, or labels are not plain data.
+        """
+        every = [pair for each in trained for pair in each.pairs]
+        for candidate, result in every:
             if result.candidate != candidate.hash:
                 raise LedgerError(
                     f"`pairs` must hold each candidate with its own result, found candidate {candidate.hash} "
                     f"with the result of {result.candidate}."
                 )
-        asked = [candidate for candidate, _ in pairs]
+        askers = [(each.strategy, each.tasks, [candidate for candidate, _ in each.pairs]) for each in trained]
         now = time.time()
 
         with self._transaction(write=True) as connection:
-            lost = lost_among(connection, asked)
-            new = {c.hash: candidate_values(c, r, dispatch, now) for c, r in pairs if lost.get(c.hash, True)}
+            lost = lost_among(connection, [candidate for candidate, _ in every])
+            new = {
+                c.hash: candidate_values(c, r, each.dispatch, now)
+                for each in trained for c, r in each.pairs if lost.get(c.hash, True)
+            }  # fmt: skip
             if fresh := [values for hash, values in new.items() if hash not in lost]:
                 connection.execute(insert(candidates), fresh)
             for hash in new.keys() & lost.keys():
                 connection.execute(update(candidates).where(candidates.c.hash == hash).values(**new[hash]))
-            keep_readings(connection, pairs, new)
-            note(connection, strategy, tasks, asked, new)
-            keep_log(connection, tasks, log)
+            keep_readings(connection, every, new)
+            note_all(connection, askers, new)
+            for tasks, lines in logs_of(trained):
+                keep_log(connection, tasks, lines)
 
     @repeated
     def reuse(self, strategy: str, tasks: Sequence[str], pairs: Pairs, log: Sequence[Line] = ()) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .candidate import Candidate, Result
+from .ledger_log import Line
 
 SYSTEM = "system"
 """Whose evaluations those of champions are."""
@@ -64,6 +65,25 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """A dispatch that came back, for `Ledger.commit_all`.
+
+    Args:
+        strategy: who asked.
+        tasks: the tasks it is learning.
+        dispatch: the dispatch's number.
+        pairs: each candidate with its result.
+        log: lines of its search's log, where it is one without rounds.
+    """
+
+    strategy: str
+    tasks: Sequence[str]
+    dispatch: int
+    pairs: Sequence[tuple[Candidate, Result]]
+    log: Sequence[Line] = ()
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a strategy paid: candidates, how many of them came from the record, wall and processor seconds.
 
@@ -88,6 +108,20 @@ class Evaluation:
     metric: str
     value: float
     n: int
+
+
+def logs_of(trained: Iterable[Trained]) -> list[tuple[Sequence[str], list[Line]]]:
+    """The lines of each search's log, with the search's tasks.
+
+    >>> a, b = (Line("search", place, "hash", told=True) for place in (0, 1))
+    >>> [(tasks, len(lines)) for tasks, lines in logs_of([Trained("s", ["t"], 0, [], [line]) for line in (a, b)])]
+    [(['t'], 2)]
+    """
+    found: dict[str, tuple[Sequence[str], list[Line]]] = {}
+    for each in trained:
+        for line in each.log:
+            found.setdefault(line.search, (each.tasks, []))[1].append(line)
+    return list(found.values())
 
 
 def candidate_values(candidate: Candidate, result: Result, dispatch: int, finished: float) -> dict[str, Any]:
@@ -157,6 +191,6 @@ def finite(value: float) -> float | None:
 
 
 __all__ = [
-    "SYSTEM", "Cost", "Evaluation", "Row", "candidate_values", "carried_on", "evaluation_of", "finite", "result_of",
-    "row_of",
+    "SYSTEM", "Cost", "Evaluation", "Row", "Trained", "candidate_values", "carried_on", "evaluation_of", "finite",
+    "logs_of", "result_of", "row_of",
 ]

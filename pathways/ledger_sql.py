@@ -64,19 +64,28 @@ def note(
     new: Iterable[str],
 ) -> None:
     """Note who asked, once for each strategy and task; what is not `new` was answered from the record."""
-    noted = chosen(connection, tried, ("hash", "strategy", "task"), [candidate.hash for candidate in asked])
-    seen = {(row["hash"], row["task"]) for row in noted if row["strategy"] == strategy}
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for candidate in asked:
-        for task in tasks:
-            key = (candidate.hash, task)
-            if key not in seen and key not in rows:
-                number = candidate.labels.get("number")
-                rows[key] = {
-                    "hash": candidate.hash, "strategy": strategy, "task": task,
-                    "reused": candidate.hash not in new, "labels": dict(candidate.labels),
-                    "number": number if isinstance(number, int) else None,
-                }
+    note_all(connection, [(strategy, tasks, asked)], new)
+
+
+def note_all(
+    connection: Connection, askers: Sequence[tuple[str, Sequence[str], Sequence[Candidate]]], new: Iterable[str]
+) -> None:
+    """What `note` does, for several who asked, each a strategy with its tasks and candidates."""
+    hashes = [candidate.hash for _, _, asked in askers for candidate in asked]
+    noted = chosen(connection, tried, ("hash", "strategy", "task"), hashes)
+    seen = {(row["hash"], row["strategy"], row["task"]) for row in noted}
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for strategy, tasks, asked in askers:
+        for candidate in asked:
+            for task in tasks:
+                key = (candidate.hash, strategy, task)
+                if key not in seen and key not in rows:
+                    number = candidate.labels.get("number")
+                    rows[key] = {
+                        "hash": candidate.hash, "strategy": strategy, "task": task,
+                        "reused": candidate.hash not in new, "labels": dict(candidate.labels),
+                        "number": number if isinstance(number, int) else None,
+                    }
     if rows:
         connection.execute(insert(tried), list(rows.values()))
 

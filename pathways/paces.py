@@ -55,6 +55,7 @@ class Rounds:
         self.search = search
         self._ended, self._rounds = False, 0
         self._asked: list[Candidate] = []
+        self._missing: set[str] = set()
         self._results: dict[str, Result] = {}
 
     @property
@@ -72,6 +73,7 @@ class Rounds:
         if self._asked or self._ended:
             return []
         self._asked = list(self.search.ask())
+        self._missing = {candidate.hash for candidate in self._asked}
         self._ended = not self._asked
         self._rounds += 1
         return self._asked
@@ -82,11 +84,11 @@ class Rounds:
 
     def take(self, result: Result) -> bool:
         """Tell the round where this is its last result."""
-        missing = {candidate.hash for candidate in self._asked} - self._results.keys()
-        if result.candidate not in missing:
+        if result.candidate not in self._missing:
             return False
+        self._missing.remove(result.candidate)
         self._results[result.candidate] = result
-        if len(missing) == 1:
+        if not self._missing:
             told = [(candidate, self._results[candidate.hash]) for candidate in self._asked]
             self._asked, self._results = [], {}
             self.search.tell(told)
