@@ -18,6 +18,9 @@ from .scheduler import DIED
 
 _log = logging.getLogger("pathways.ray.session")
 
+NODE_LOST = "its node was lost"
+"""Why work failed where that can be told: not by its own doing."""
+
 Resources = Mapping[str, float]
 """Amounts by the names that Ray uses, `CPU` and `GPU`."""
 
@@ -261,7 +264,7 @@ def _why(error: Exception) -> str:
     if "low on memory" in text or "out of memory" in text or "oom" in text.split():
         return "its worker was stopped for lack of memory"
     if "node died" in text or "node has died" in text or "node was terminated" in text or "its node" in text:
-        return "its node was lost"
+        return NODE_LOST
     return DIED
 
 
@@ -275,4 +278,4 @@ def _no_usage_statistics() -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 
-__all__ = ["Cluster", "Resources", "WorkerFailedError", "WorkerLostError", "room", "said_of"]
+__all__ = ["NODE_LOST", "Cluster", "Resources", "WorkerFailedError", "WorkerLostError", "room", "said_of"]

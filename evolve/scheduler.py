@@ -20,6 +20,9 @@ from pathways.trace import Span
 DIED = "its worker died"
 """Why work failed whose worker is gone, where nothing else is known."""
 
+BLAMELESS = 10
+"""How often work is tried again that is not to blame for what happened to its worker, such as the loss of a node."""
+
 
 def checked_retries(retries: int) -> int:
     """How often to try again; an `EngineError` where that is no number of times."""
@@ -74,6 +77,7 @@ class Job:
         places: where its candidates stand there.
         queued: when it was queued.
         tries: how often it failed with its worker.
+        losses: how often its worker was lost, whoever was to blame.
         copies: whether frozen weights are to be copied, as something wrote to shared ones.
         began: when it was sent, or, behind another, when that one was done.
     """
@@ -84,6 +88,7 @@ class Job:
     places: tuple[int, ...]
     queued: float
     tries: int = 0
+    losses: int = 0
     copies: bool = False
     began: float = 0.0
 
@@ -179,16 +184,20 @@ class Scheduler:
     def leave(self, worker: int, why: str, now: float, *, blame: bool = True) -> None:
         """A worker is gone: what it was training failed with it, what stood behind that goes back unharmed.
 
-        Without `blame` it was gone before it began, which is not held against what it was sent.
+        Without `blame` that is not held against what it was training, up to a number of times: it was gone before it
+        began, or its whole node is.
         """
         load = self._loads.pop(worker, deque())
         self._busy -= bool(load)
         for job in reversed(load):  # the first goes back last, and so stands first
             self._at.pop(job.id, None)
-            if blame and job is load[0]:
+            first = job is load[0]
+            job.losses += first
+            if first and (blame or job.losses > BLAMELESS):
                 self._failed(job, why, now)
             else:
-                self._queue.appendleft(job)
+                self.retried += first
+                self._requeue([job])
 
     def busy(self) -> int:
         """How many workers train."""
@@ -343,7 +352,7 @@ class Scheduler:
         return [
             Job(
                 next(self._numbers), replace(job.dispatch, candidates=(candidate,)), job.whole, (place,), job.queued,
-                job.tries if copies else 1, copies or job.copies,
+                job.tries if copies else 1, job.losses, copies or job.copies,
             )
             for place, candidate in zip(job.places, job.dispatch.candidates, strict=True)
         ]  # fmt: skip
@@ -362,4 +371,4 @@ class Scheduler:
             self.answers.append(Answer(whole.dispatch, ordered, tuple(whole.spans), whole.moved))
 
 
-__all__ = ["DIED", "Job", "Rules", "Scheduler", "Whole", "checked_deadline", "checked_retries"]
+__all__ = ["BLAMELESS", "DIED", "Job", "Rules", "Scheduler", "Whole", "checked_deadline", "checked_retries"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pathways.candidate import Result
 from pathways.engine import Dispatch
-from pathways.evolve.scheduler import Job, Rules, Scheduler
+from pathways.evolve.scheduler import BLAMELESS, Job, Rules, Scheduler
 
 
 def candidate(name: str, workers: int = 1) -> Any:
@@ -68,6 +68,18 @@ def test_a_worker_that_dies_fails_only_what_it_was_training():
     assert (first.tries, second.tries) == (1, 0)
     made.join(9)
     assert [job.dispatch.candidates[0].hash for _, job in made.assign(2.0)][:2] == ["0", "1"]
+
+
+def test_the_loss_of_a_node_is_not_held_against_what_ran_there_but_not_for_ever():
+    made = scheduler(1, retries=0)
+    made.submit(dispatch(0, "a"), 0.0)
+    for loss in range(1, BLAMELESS + 2):
+        [(worker, job)] = made.assign(0.0)
+        assert (job.tries, job.losses) == (0, loss - 1)
+        made.leave(worker, "its node was lost", 0.0, blame=False)
+        made.join(worker)
+        assert bool(made.answers) == (loss > BLAMELESS)
+    assert made.answers[0].results[0].failure == "its node was lost"
 
 
 def test_what_comes_late_or_twice_is_dropped():
