@@ -14,6 +14,7 @@ strategy:
   munet: {generations: 4}
 controls: [fine-tune-all, {independent: {steps: 1000}}]
 engine: {workers: 2}
+storage: s3://bucket/letters   # where the run is kept, any URL that fsspec knows; `--out` goes before it
 ```
 """
 
@@ -127,6 +128,8 @@ class Config:
         training: the hyperparameters and budget that strategies start from.
         engine: where trainers run.
         fingerprints: of each task's data, by name, where known: a run refuses other data.
+        storage: where the run is kept unless `--out` says: the URL of a folder, such as `s3://bucket/run`, or a
+            directory. It is no part of the run, which is the same wherever it is kept.
     """
 
     name: str
@@ -138,6 +141,7 @@ class Config:
     training: Training = field(default_factory=Training)
     engine: EngineConfig = field(default_factory=EngineConfig)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    storage: str | None = None
 
     @classmethod
     def read(cls, data: Any, file: str) -> Config:

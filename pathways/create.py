@@ -18,6 +18,7 @@ from .devices import device_here
 from .errors import ConfigError, PathwaysError
 from .files import write_atomically
 from .manifest import SystemRecord
+from .mirror import Mirror
 from .path import Path
 from .pool import Pool
 from .trainer.calibrate import stack_size
@@ -56,6 +57,19 @@ def create_system(
         run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training
     )
     manifest.write_system(directory, record)
+
+
+def create_there(url: str, *settings: Any) -> None:
+    """As `create_system`, on storage: made in the mirror, then pushed, `system.json` last."""
+    mirror = Mirror(url)
+    with mirror.driving():
+        if mirror.pull():
+            raise PathwaysError(
+                f"`directory` must not hold a system, {mirror.url} does: open it with `System.open`, or choose another."
+            )
+        mirror.clear()
+        create_system(mirror.directory, *settings)
+        mirror.publish(Pool(mirror.directory / "pool"))
 
 
 def install_root(name: str, pool: Pool) -> Path:

@@ -34,5 +34,9 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     """Write plain data as indented JSON, atomically and durably."""
-    text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, (text + "\n").encode())
+    write_atomically(path, json_bytes(data))
+
+
+def json_bytes(data: Any) -> bytes:
+    """What `write_json` writes."""
+    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()

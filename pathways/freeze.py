@@ -65,6 +65,9 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
             new_parameters=sum(n for blob, n in sizes.items() if blob not in carried and not system.shelf.users(blob)),
             probe=write_probe(system.directory, task, path, system),
         )
+        if system.mirror is not None:  # there first: what is committed here only would look forgotten there
+            kept = upkeep.needed(system, path.frozen())
+            system.mirror.commit(record, [blob for blob in path.frozen() if blob not in kept])
         manifest.write_task(system.directory, record)
         system.shelf.add(task.name)
         remeasure(system)

@@ -124,6 +124,7 @@ def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> 
             yield from ((work, result) for result in known.values())
         for dispatch, alone in _dispatches(distinct.values(), known, bench):
             sent[dispatch.id] = (work, alone)
+            bench.pool.ensure(blob for candidate in dispatch.candidates for blob in candidate.blobs())
             bench.engine.submit(dispatch)
     while sent:
         answer = bench.engine.next()
@@ -161,6 +162,7 @@ def _whole(bench: Bench, distinct: Mapping[str, Candidate]) -> dict[str, Result]
     Another asker may want more blobs of a candidate than were kept: it is trained again, too.
     """
     known = bench.ledger.known(list(distinct))
+    bench.pool.ensure(blob for r in known.values() for blob in (*r.blobs.values(), *r.optimizers.values()))
     lost = [
         key for key, result in known.items()
         if not all(map(bench.pool.intact, [*result.blobs.values(), *result.optimizers.values()]))

@@ -11,7 +11,7 @@ from pathways.modules import BUILT_IN, Families, content_hash
 
 from .errors import PathwaysError
 from .fields import parse_json, read_bytes
-from .files import write_json
+from .files import json_bytes, write_atomically
 from .records import SystemRecord, TaskRecord, fingerprint
 
 NAME_BYTES = 200
@@ -68,6 +68,11 @@ def read_system(directory: FilePath, families: Families = BUILT_IN) -> SystemRec
 def write_task(directory: FilePath, record: TaskRecord) -> None:
     """Write or replace the record of a task, atomically: from here on the task is learned."""
     _write(task_file(directory, record.name), record)
+
+
+def task_bytes(record: TaskRecord) -> bytes:
+    """What `write_task` writes."""
+    return _bytes(FilePath(f"the manifest of {record.name!r}"), record)
 
 
 def read_task(directory: FilePath, task: str, families: Families = BUILT_IN) -> TaskRecord:
@@ -138,9 +143,13 @@ def remove_task(directory: FilePath, task: str) -> None:
 
 
 def _write(file: FilePath, record: SystemRecord | TaskRecord) -> None:
+    write_atomically(file, _bytes(file, record))
+
+
+def _bytes(file: FilePath, record: SystemRecord | TaskRecord) -> bytes:
     try:
         data = record.to_json()
-        write_json(file, {**data, "digest": content_hash(data)})
+        return json_bytes({**data, "digest": content_hash(data)})
     except (TypeError, ValueError) as error:
         raise PathwaysError(f"{file} must hold plain data only, found: {error}.") from error
 
@@ -164,6 +173,6 @@ def _check_digest(file: FilePath, data: Any, digest: Any) -> None:
 
 __all__ = [
     "SystemRecord", "TaskRecord", "fingerprint", "parse_task", "probe_file", "read_system", "read_task", "read_tasks",
-    "read_valid_tasks", "remove_strays", "remove_task", "system_file", "task_file", "twin", "write_system",
-    "write_task",
+    "read_valid_tasks", "remove_strays", "remove_task", "system_file", "task_bytes", "task_file", "twin",
+    "write_system", "write_task",
 ]

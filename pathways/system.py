@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,11 @@ from .errors import PathwaysError
 from .leases import held, new_owner
 from .ledger import Ledger
 from .manifest import SystemRecord, TaskRecord
+from .mirror import Mirror, opened
 from .path import Path
 from .records import fingerprint_of
 from .shelf import Records, Shelf
+from .storage import is_url
 from .strategy import Champion, Strategy, Winner
 from .task import Task
 from .trainer.numerics import numerics, on_host
@@ -45,7 +47,8 @@ class System:
     Make one with `create` or `open`.
 
     Attributes:
-        directory: the run directory.
+        directory: the run directory; of a run on storage its mirror on this machine.
+        mirror: the way to the storage that the run is on; `None` where it is in a directory of its own.
         owner: this process's name in the ledger's leases.
         record: run identity, seed, numerics and root, as written when the run was made.
         records: by task name, in the order learned: path, class names, measures, lineage; read when looked at.
@@ -60,14 +63,17 @@ class System:
         ...     system.learn(task, pathways.evolve.MuNet(generations=2, children=4))
     """
 
-    def __init__(self, directory: FilePath, record: SystemRecord, families: Families) -> None:
+    def __init__(
+        self, directory: FilePath, record: SystemRecord, families: Families, mirror: Mirror | None = None
+    ) -> None:
         self.directory = directory
+        self.mirror = mirror
         self.record = record
         self.families = families
         self.training = record.training
         self.shelf = Shelf(directory, families)
         self.records: Mapping[str, TaskRecord] = Records(self.shelf)
-        self.refresh()
+        self.shelf.refresh()
         self.tasks: dict[str, Task] = {}
         self.owner = new_owner()
 
@@ -90,7 +96,8 @@ class System:
         """Make a new run directory.
 
         Args:
-            directory: where; it must not hold a system.
+            directory: where; it must not hold a system. A URL such as `s3://bucket/run` is a folder on any
+                filesystem that fsspec knows: see `pathways.mirror.Mirror`.
             seed: all randomness of the run derives from it.
             root: what first paths are built on: the name of a shipped root (`omniglot`), a headless path of
                 `Init` drafts (from scratch), or `None`.
@@ -107,13 +114,14 @@ class System:
         Raises:
             PathwaysError: the directory holds a system already, or the device is not here.
         """
-        from .create import create_system
+        from .create import create_system, create_there
 
-        directory = FilePath(directory)
         known = Families(families)
-        create_system(
-            directory, seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device
-        )
+        settings = (seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device)
+        if is_url(directory):
+            create_there(str(directory), *settings)
+        else:
+            create_system(FilePath(directory), *settings)
         return cls.open(directory, families=families)
 
     @classmethod
@@ -121,7 +129,8 @@ class System:
         """Open a run directory.
 
         Args:
-            directory: a directory made by `create`.
+            directory: a directory or URL made by `create`. Of a URL the manifests are pulled now, blobs when they
+                are used.
             families: the module families its paths use that are not built in; names found in files are
                 looked up among these and the built-in ones only.
 
@@ -131,14 +140,16 @@ class System:
         Raises:
             PathwaysError: there is no system, or its `system.json` is not valid; the message names file and key.
         """
-        directory, known = FilePath(directory), Families(families)
-        return cls(directory, manifest.read_system(directory, known), known)
+        (found, mirror), known = opened(directory), Families(families)
+        return cls(found, manifest.read_system(found, known), known, mirror)
 
     def refresh(self, *, whole: bool = False) -> None:
         """Look at the tasks' manifests again, as another process may have learned or forgotten some.
 
         Those that changed are read; `whole` reads every one, whatever the file system says of it.
         """
+        if self.mirror is not None:
+            self.mirror.pull_tasks(whole=whole)
         self.shelf.refresh(whole=whole)
 
     def close(self) -> None:
@@ -156,6 +167,8 @@ class System:
     @cached_property
     def ledger(self) -> Ledger:
         """The record of every candidate that was tried."""
+        if self.mirror is not None:
+            self.mirror.pull_ledger()
         return Ledger(self.directory / "ledger.db")
 
     @cached_property
@@ -163,7 +176,7 @@ class System:
         """The store of all blobs."""
         from .pool import Pool
 
-        return Pool(self.directory / "pool", needed_by=self.needing)
+        return Pool(self.directory / "pool", needed_by=self.needing, source=self.mirror)
 
     @cached_property
     def used(self) -> Recent:
@@ -174,6 +187,11 @@ class System:
         return Recent(READY_BYTES)
 
     # -- what it is ---------------------------------------------------------------------------------------
+
+    @property
+    def place(self) -> str:
+        """Where the run is: its directory, or its URL on storage."""
+        return str(self.directory) if self.mirror is None else self.mirror.url
 
     @property
     def seed(self) -> int:
@@ -244,7 +262,8 @@ class System:
 
         This looks at every file of the pool; `learn` ends by deleting what its own search has left.
         """
-        upkeep.collect(self)
+        with self.driving():
+            upkeep.collect(self)
 
     def reachable(self) -> set[str]:
         """The blobs that must be kept: those of champions, of the root, and what controls carry from task to task."""
@@ -321,7 +340,8 @@ class System:
         """
         from .compare import compare
 
-        compare(self, tasks, strategy, engine, progress)
+        with self.driving():
+            compare(self, tasks, strategy, engine, progress)
 
     def attach(self, tasks: Iterable[Task]) -> None:
         """Make the data of learned tasks known again after opening, so that later learning re-measures them.
@@ -335,7 +355,9 @@ class System:
         for task in tasks:
             refuse_changed(self, task)
             self.tasks[task.name] = task
-        remeasure(self)  # a run that was killed between freezing and measuring lacks a row
+        if self.tasks.keys() & self.briefs.keys() - set(self.ledger.learned()):
+            with self.driving():
+                remeasure(self)  # a run that was killed between freezing and measuring lacks a row
 
     def search(
         self,
@@ -362,9 +384,28 @@ class System:
 
         return search(self, groups, strategy, engine, progress, memory, leases)
 
-    def leased(self, names: Sequence[str]) -> AbstractContextManager[None]:
+    @contextmanager
+    def leased(self, names: Sequence[str]) -> Iterator[None]:
         """Be the only process that learns these tasks."""
-        return held(self.ledger, names, self.owner)
+        with self.driving(), held(self.ledger, names, self.owner):
+            yield
+
+    @contextmanager
+    def driving(self) -> Iterator[None]:
+        """Be the only process that writes to a run on storage, whose ledger is one file; elsewhere nothing is done.
+
+        Methods that write do this by themselves. Around several of them it keeps other drivers out in between, and
+        the ledger is pushed at its end.
+
+        Raises:
+            StorageError: another driver is writing to the run.
+        """
+        if self.mirror is None:
+            yield
+            return
+        with self.mirror.driving():
+            self.refresh()  # what others have learned up to now
+            yield
 
     # -- using --------------------------------------------------------------------------------------------
 

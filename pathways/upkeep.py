@@ -65,6 +65,8 @@ def collect(system: System) -> None:
     if alone:
         system.pool.collect(reachable(system))
         manifest.remove_strays(system.directory, system.records)
+        if system.mirror is not None:
+            system.mirror.sweep(reachable(system), system.records)
         system.ledger.swept(begun)
     system.shelf.save()
 
