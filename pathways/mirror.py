@@ -23,6 +23,9 @@ from .storage_lease import FOLDER, DriverLease
 if TYPE_CHECKING:
     from .records import TaskRecord
 
+PATIENCE = 5.0
+"""Seconds to wait for another process of this machine that may be pulling the ledger, before it counts as a driver."""
+
 
 def mirrors() -> FilePath:
     """The folder of all mirrors: `$PATHWAYS_MIRRORS`, or `pathways/mirrors` in the user's cache folder."""
@@ -290,7 +293,7 @@ class Mirror:
             finally:
                 self._depth -= 1
             return
-        with self._locked(5.0) as ours:  # another may be pulling the ledger at this moment
+        with self._locked(PATIENCE) as ours:
             if not ours:
                 raise StorageError(
                     f"{self.url} is being written to by another process of this machine: wait for it, stop it, or let "

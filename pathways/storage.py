@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -91,10 +91,10 @@ class Storage:
 
             filesystem, root = url_to_fs(self._full)
         except ImportError as error:
-            package = (error.__cause__ or error).name if isinstance(error.__cause__ or error, ImportError) else None
+            package = getattr(error.__cause__, "name", None) or error.name or "fsspec"
             raise StorageError(
-                f"{self.url} needs the package `{package or 'fsspec'}` for `{self.protocol}://`: install it with "
-                f"`pip install {package or 'fsspec'}`."
+                f"{self.url} needs the package `{package}` for `{self.protocol}://`: install it with "
+                f"`pip install {package}`."
             ) from None
         except Exception as error:
             raise StorageError(f"{self.url} must be a URL that fsspec can open, found: {error}.") from None
@@ -135,7 +135,7 @@ class Storage:
             return
         for first in range(0, len(every), BATCH):
             some = {self._at(name): name for name in every[first : first + BATCH]}
-            found = self._asked("read", "", lambda some=some: self._fs.cat(list(some), on_error="return"))
+            found = self._asked("read", "", partial(self._fs.cat, list(some), on_error="return"))
             for path, name in some.items():
                 data = found[path]
                 if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Any
@@ -11,10 +12,13 @@ from fake_storage import AFTER, BEFORE, TORN, Store
 from fsspec.implementations.memory import MemoryFileSystem
 from helpers_tiny import TRAINING, task_of, tiny_root
 
+from pathways import mirror as mirror_module
 from pathways import storage_lease
-from pathways.errors import StorageError
+from pathways.errors import BlobError, ForgettingError, PathwaysError, StorageError
+from pathways.evolve.controls import FineTune
 from pathways.evolve.munet import MuNet
-from pathways.mirror import located
+from pathways.mirror import Mirror, located, mirrors, opened
+from pathways.storage import Storage
 from pathways.system import System
 
 NAMES = ("one", "two")
@@ -22,9 +26,17 @@ SEARCH = MuNet(generations=1, children=2)
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The fingerprint of the run in a directory."""
-    with learned(tmp_path_factory.mktemp("local") / "run") as system:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
+    """A run in a directory, finished."""
+    directory = tmp_path_factory.mktemp("local") / "run"
+    learned(directory).close()
+    return directory
+
+
+@pytest.fixture(scope="module")
+def local(directory: FilePath) -> str:
+    """Its fingerprint."""
+    with System.open(directory) as system:
         return system.fingerprint
 
 
@@ -35,6 +47,7 @@ def machine(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> Any:
     MemoryFileSystem.pseudo_dirs[:] = [""]
     Store.reset()
     monkeypatch.setattr(storage_lease, "CERTAIN", {"memory", "file", "store"})  # nobody has to wait
+    monkeypatch.setattr(mirror_module, "PATIENCE", 0.1)
 
     def become(name: str) -> None:
         monkeypatch.setenv("PATHWAYS_MIRRORS", str(tmp_path / name))
@@ -47,6 +60,16 @@ def machine(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> Any:
 def url(request: pytest.FixtureRequest, tmp_path: FilePath) -> str:
     """A place on each kind of filesystem."""
     return {"file": f"file://{tmp_path}/there"}.get(request.param, f"{request.param}://runs/tiny")
+
+
+@pytest.fixture
+def there(directory: FilePath) -> str:
+    """The finished run on storage, brought there file by file; no machine has a mirror of it."""
+    storage = Storage("store://runs/there")
+    for file in directory.rglob("*"):
+        if file.is_file() and "cache" not in file.parts:
+            storage.write(file.relative_to(directory).as_posix(), file.read_bytes())
+    return storage.url
 
 
 def learned(place: Any, names: tuple[str, ...] = NAMES) -> System:
@@ -79,10 +102,8 @@ def test_a_run_on_storage_has_the_fingerprint_of_a_local_one(url: str, local: st
         assert what_is_there(system) == kept
 
 
-def test_only_records_are_pulled_until_a_path_is_used(url: str, machine: Any) -> None:
-    learned(url).close()
-    machine("b")
-    with System.open(url) as system:
+def test_only_records_are_pulled_until_a_path_is_used(there: str) -> None:
+    with System.open(there) as system:
         assert list(system.briefs) == list(NAMES)
         assert system.summary()["tasks"]
         assert list(system.pool) == []
@@ -104,7 +125,7 @@ def test_storage_that_fails_at_any_change_is_whole_and_any_machine_goes_on(
     assert [change for change in changes if "/tasks/" in change and "move" in change] == [
         f"move /runs/tiny/tasks/{name}.json" for name in NAMES
     ]
-    for fails in range(first, len(Store.changes), 5):
+    for fails in range(first, len(Store.changes), 13):
         Store.reset(fails, how)
         machine(f"first-{how}-{fails}")
         with suppress(StorageError):
@@ -127,3 +148,199 @@ def what_is_there(system: System) -> set[str]:
     storage = system.mirror.storage  # type: ignore[union-attr]
     assert not [name for name in storage.files("") if ".tmp-" in name]
     return {name.rpartition("/")[2].split(".")[0] for name in storage.files("pool")}
+
+
+# -- damage ---------------------------------------------------------------------------------------------------
+
+
+def test_verify_names_a_blob_that_is_damaged_on_the_storage_only(there: str, machine: Any) -> None:
+    with System.open(there) as system:
+        system.module("two")  # so that the mirror holds a whole copy
+        blob = next(blob for blob in system.records["two"].champion.path.frozen() if system.needing(blob) == ["two"])
+        name = f"pool/{blob[:2]}/{blob}.safetensors"
+        storage = system.mirror.storage  # type: ignore[union-attr]
+        whole = storage.read(name) or b""
+        storage.write(name, whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(ForgettingError) as told:
+            system.verify()
+        assert {d["module"] for d in told.value.differs} == {blob}
+        assert f"holds other bytes in {there}/{name} than its name says" in told.value.differs[0]["what"]
+        assert "a whole copy of it is" in told.value.differs[0]["what"]
+    machine("b")
+    with System.open(there) as system:
+        with pytest.raises(BlobError, match=r"holds other bytes in .* it is needed by 'two'"):
+            system.module("two")
+        assert blob not in system.pool
+        system.mirror.storage.delete([name])  # type: ignore[union-attr]
+        with pytest.raises(BlobError, match=f"is not in {there} as {name}; it is needed by 'two'"):
+            system.module("two")
+        system.mirror.storage.write(name, whole)  # type: ignore[union-attr]
+        assert system.verify().ok
+
+
+def test_what_is_damaged_in_the_mirror_is_pulled_again(there: str) -> None:
+    with System.open(there) as system:
+        system.module("one")
+        blob = next(iter(system.records["one"].champion.path.frozen()))
+        system.pool.path(blob).write_bytes(b"damaged")
+    with System.open(there) as system:
+        system.module("one")
+        assert system.pool.intact(blob)
+        system.pool.path(blob).write_bytes(b"damaged")
+        assert system.verify().ok
+
+
+@pytest.mark.parametrize("folder", ["tasks", "probes"])
+def test_verify_reads_the_records_of_the_storage(folder: str, there: str) -> None:
+    with System.open(there) as system:
+        storage = system.mirror.storage  # type: ignore[union-attr]
+        [name] = [name for name in storage.files(folder) if "/one." in name]
+        data = bytearray(storage.read(name) or b"")
+        data[-20] ^= 1
+        storage.write(name, bytes(data))
+        with pytest.raises(ForgettingError, match="first 'one'") as told:
+            system.verify()
+        assert f"{there}/{name}" in str(told.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"no database", b"SQLite format 3\x00" + bytes(500)])
+def test_a_damaged_ledger_is_one_sentence(data: bytes, there: str, machine: Any) -> None:
+    with learned(there, NAMES[:1]) as system:
+        system.mirror.storage.write("ledger.db", data)  # type: ignore[union-attr]
+    machine("b")
+    with System.open(there) as system, pytest.raises(StorageError, match=f"^{there}/ledger.db must be a .*SQLite file"):
+        system.ledger  # noqa: B018
+
+
+# -- several machines -------------------------------------------------------------------------------------------
+
+
+def test_what_another_machine_learns_or_forgets_is_seen(url: str, machine: Any) -> None:
+    learned(url, NAMES[:1]).close()
+    machine("b")
+    with System.open(url) as reader:
+        assert list(reader.briefs) == ["one"]
+        machine("a")
+        learned(url).close()
+        reader.refresh()
+        assert list(reader.briefs) == list(NAMES)
+        reader.module("two")
+        machine("a")
+        with System.open(url) as writer:
+            writer.forget("one")
+            left = writer.reachable()
+            assert writer.verify().ok
+            assert what_is_there(writer) == left
+            assert not [name for name in writer.mirror.storage.files("") if "one." in name]  # type: ignore[union-attr]
+        reader.refresh()
+        assert list(reader.briefs) == ["two"]
+        assert reader.verify().ok
+    machine("c")
+    with System.open(url) as system:
+        assert system.ledger.forgotten(NAMES) == {"one"}
+        assert system.ledger.rows("one") == []
+
+
+def test_a_ledger_that_others_carried_on_takes_the_place_of_what_was_not_pushed(url: str, machine: Any) -> None:
+    with learned(url, NAMES[:1]) as system:
+        system.ledger.record_control("kept", "one", {"here": "only"})  # not pushed: this machine ends
+    with System.open(url) as system:
+        assert system.ledger.control("kept", "one") == {"here": "only"}  # what was pushed last is what this began with
+    machine("b")
+    with learned(url) as system:
+        assert system.ledger.control("kept", "one") is None
+        rows = [row.hash for row in system.ledger.rows()]
+    machine("a")
+    with System.open(url) as system:
+        assert system.ledger.control("kept", "one") is None
+        assert [row.hash for row in system.ledger.rows()] == rows
+
+
+def test_a_second_driver_is_refused_and_readers_are_not(url: str, machine: Any) -> None:
+    with learned(url, NAMES[:1]) as first:
+        with first.driving():
+            with System.open(url) as second:
+                assert second.verify().ok
+                with pytest.raises(StorageError, match="another process of this machine"):
+                    second.learn(task_of("two"), SEARCH)
+            machine("b")
+            with System.open(url) as second:
+                assert second.ledger.learned() == ["one"]
+                with pytest.raises(StorageError, match=r"is being written to by another driver, .* \(host:pid\)"):
+                    second.learn(task_of("two"), SEARCH)
+            machine("a")
+        with System.open(url) as second:
+            second.learn(task_of("two"), SEARCH)
+            assert second.verify().ok
+
+
+def test_a_driver_that_was_replaced_commits_nothing(url: str) -> None:
+    with learned(url, NAMES[:1]) as system:
+        storage = system.mirror.storage  # type: ignore[union-attr]
+
+        def take_over(event: Any) -> None:
+            storage.write("driver/00000099", b'{"owner": "other:1:00", "expires": 9e99}')
+
+        with pytest.raises(StorageError, match="found other:1:00: this driver was silent"):
+            system.learn(task_of("two"), SEARCH, progress=take_over)
+        assert not [name for name in storage.files("tasks") if "two" in name]
+        system.refresh()
+        assert list(system.briefs) == ["one"]
+
+
+def test_a_control_goes_on_elsewhere_from_what_it_carries(
+    there: str, directory: FilePath, tmp_path: FilePath, machine: Any
+) -> None:
+    tasks = [task_of(name) for name in NAMES]
+    control = FineTune()
+    with System.open(shutil.copytree(directory, tmp_path / "run")) as system:
+        system.compare(tasks, control)
+        expected = [e.value for e in system.ledger.evaluations(control.name)]
+    with System.open(there) as system:
+        system.compare(tasks[:1], control)
+    machine("b")
+    with System.open(there) as system:
+        system.compare(tasks, control)
+        assert [e.value for e in system.ledger.evaluations(control.name)] == expected
+        system.collect()
+        assert what_is_there(system) == system.reachable() > set(system.records["one"].champion.path.frozen())
+
+
+def test_leftovers_are_collected(there: str) -> None:
+    with System.open(there) as system:
+        storage = system.mirror.storage  # type: ignore[union-attr]
+        for name in (f"pool/ab/ab{62 * '0'}.safetensors", "pool/ab/.tmp-1", "probes/gone.safetensors", "tasks/.tmp-2"):
+            storage.write(name, b"left by a driver that was killed")
+        system.collect()
+        assert what_is_there(system) == system.reachable()
+        assert sorted(storage.files("probes")) == [f"probes/{name}.safetensors" for name in NAMES]
+        assert system.verify().ok
+
+
+# -- addresses --------------------------------------------------------------------------------------------------
+
+
+def test_another_run_at_the_same_address_is_not_mixed_with_the_first(there: str) -> None:
+    with System.open(there) as system:
+        storage = system.mirror.storage  # type: ignore[union-attr]
+        storage.delete(storage.files(""))
+    with pytest.raises(StorageError, match=f"{there} must be a run, found no `system.json` in it"):
+        opened(there)
+    with System.create(there, root=tiny_root(), training=TRAINING, seed=1) as system:
+        assert system.seed == 1
+        assert list(system.briefs) == []
+        assert system.ledger.rows() == []
+        assert list(system.pool) == []
+    with pytest.raises(PathwaysError, match=f"must not hold a system, {there} does"):
+        System.create(there)
+
+
+def test_mirrors_stand_where_they_are_wanted(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, machine: Any
+) -> None:
+    assert mirrors() == tmp_path / "a"
+    assert Mirror("memory://runs/x").directory == Mirror("memory://runs/x/").directory
+    assert Mirror("memory://runs/x").directory != Mirror("memory://runs/y").directory
+    monkeypatch.delenv("PATHWAYS_MIRRORS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert mirrors() == tmp_path / "pathways" / "mirrors"
