@@ -176,9 +176,7 @@ class Storage:
             elif self.protocol in PUT_IS_ATOMIC:
                 self._fs.pipe_file(path, data)
             else:
-                folder = path.rpartition("/")[0]
-                aside = f"{folder}/.tmp-{os.getpid()}-{secrets.token_hex(8)}"
-                self._fs.makedirs(folder, exist_ok=True)
+                aside = f"{self._folder_of(path)}/.tmp-{os.getpid()}-{secrets.token_hex(8)}"
                 self._fs.pipe_file(aside, data)
                 self._fs.mv(aside, path)
 
@@ -199,7 +197,7 @@ class Storage:
                     with open(path, "xb") as file:
                         file.write(data)
                 else:
-                    self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+                    self._folder_of(path)
                     self._fs.pipe_file(path, data, mode="create")
             except FileExistsError:
                 return False
@@ -227,6 +225,13 @@ class Storage:
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
+
+    def _folder_of(self, path: str) -> str:
+        """The folder of a file, made where there is none; object stores have none, and may not let us look."""
+        folder = path.rpartition("/")[0]
+        if self.protocol not in PUT_IS_ATOMIC:
+            self._fs.makedirs(folder, exist_ok=True)
+        return folder
 
     def _asked(self, what: str, name: str, do: Callable[[], T]) -> T:
         try:

@@ -14,9 +14,12 @@ from helpers_tiny import TRAINING, task_of, tiny_root
 
 from pathways import mirror as mirror_module
 from pathways import storage_lease
-from pathways.errors import BlobError, ForgettingError, PathwaysError, StorageError
+from pathways.errors import BlobError, ForgettingError, LedgerError, PathwaysError, StorageError
 from pathways.evolve.controls import FineTune
+from pathways.evolve.local import Local
 from pathways.evolve.munet import MuNet
+from pathways.ledger import Ledger
+from pathways.ledger_snapshot import restore, snapshot, token_of
 from pathways.mirror import Mirror, located, mirrors, opened
 from pathways.storage import Storage
 from pathways.system import System
@@ -315,6 +318,76 @@ def test_leftovers_are_collected(there: str) -> None:
         assert what_is_there(system) == system.reachable()
         assert sorted(storage.files("probes")) == [f"probes/{name}.safetensors" for name in NAMES]
         assert system.verify().ok
+
+
+@pytest.mark.parametrize("how", [BEFORE, AFTER])
+def test_forgetting_that_is_cut_short_leaves_the_task_whole_or_gone(
+    how: str, there: str, directory: FilePath, machine: Any
+) -> None:
+    whole = dict(Store.store)
+    with System.open(there) as system:
+        Store.reset(keep=True)
+        system.forget("two")
+    every = len([change for change in Store.changes if "/driver/" not in change]) + 1  # the claim comes first
+    assert every > 3
+    for fails in range(2, every + 1):
+        Store.reset()
+        Store.store.update(whole)
+        machine(f"first{fails}")
+        with System.open(there) as system:
+            Store.reset(fails, how, keep=True)
+            with suppress(StorageError):
+                system.forget("two")
+        assert Store.down
+        Store.reset(keep=True)
+        machine(f"second{fails}")
+        with System.open(there) as system:
+            assert system.verify().ok
+            assert "one" in system.briefs
+            if "two" in system.briefs:
+                system.forget("two")
+            system.collect()
+            assert what_is_there(system) == system.reachable()
+            assert system.ledger.rows("two") == []
+
+
+def test_worker_processes_find_what_they_read_in_the_mirror(there: str, directory: FilePath, machine: Any) -> None:
+    three = task_of("three")
+    with System.open(there) as system:
+        assert list(system.pool) == []
+        with Local(workers=1, oversubscribe=True) as engine:
+            system.learn(three, SEARCH, engine)
+        assert system.verify().ok
+        fingerprint = system.fingerprint
+    with System.open(shutil.copytree(directory, directory.with_name("three"))) as system:
+        system.learn(three, SEARCH)
+        assert system.fingerprint == fingerprint
+
+
+def test_a_shipped_root_is_pushed_before_the_run_is_one() -> None:
+    with System.create("store://runs/rooted", root="omniglot") as system:
+        assert system.root is not None
+        assert what_is_there(system) == set(system.root.frozen())
+    written = [change.rpartition("/")[2] for change in Store.changes if "move" in change and "/driver/" not in change]
+    assert written[-2:] == ["config.yaml", "system.json"]
+
+
+def test_a_copy_of_a_ledger_is_consistent_and_holds_no_lease(tmp_path: FilePath) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.lease("one", "host:1:00", 100.0)
+        ledger.record_evaluation("munet", "a", "a", "test", "accuracy", 0.5, n=1)
+        data, other = snapshot(tmp_path / "ledger.db"), snapshot(tmp_path / "ledger.db")
+        assert token_of(data) != token_of(other)
+        ledger.record_evaluation("munet", "a", "b", "test", "accuracy", 0.9, n=1)
+        with Ledger(tmp_path / "copy.db") as copy:  # it is open while its content is replaced
+            restore(data, tmp_path / "copy.db")
+            assert [e.value for e in copy.evaluations("munet")] == [0.5]
+            assert copy.leased(except_by="me") == []
+        assert ledger.leased(except_by="me") == ["one"]
+    before = (tmp_path / "copy.db").read_bytes()
+    with pytest.raises(LedgerError, match="must be a whole SQLite file"):
+        restore(data[:5000] + bytes(len(data) - 5000), tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_bytes() == before
 
 
 # -- addresses --------------------------------------------------------------------------------------------------
