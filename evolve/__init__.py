@@ -11,19 +11,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "AtOnce": "at_once",
     "FineTune": "controls", "FineTuneAll": "controls", "HeadOnly": "controls", "Independent": "controls",
     "Joint": "controls", "Local": "local", "MuNet": "munet", "PathNet": "pathnet", "PathNetAlways": "pathnet_always",
-    "PathNetFineTune": "pathnet_controls", "RandomPath": "pathnet_controls", "Sampler": "hyperparameters",
+    "PathNetFineTune": "pathnet_controls", "RandomPath": "pathnet_controls", "Ray": "ray", "Sampler": "hyperparameters",
     "Score": "score", "Guard": "guard", "Prior": "parents",
 }
 
 __all__ = [
-    "FineTune", "FineTuneAll", "Guard", "HeadOnly", "Independent", "Joint", "Local", "MuNet", "PathNet",
-    "PathNetAlways", "PathNetFineTune", "Prior", "RandomPath", "Sampler", "Score",
+    "AtOnce", "FineTune", "FineTuneAll", "Guard", "HeadOnly", "Independent", "Joint", "Local", "MuNet", "PathNet",
+    "PathNetAlways", "PathNetFineTune", "Prior", "RandomPath", "Ray", "Sampler", "Score",
 ]
 
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
+    from .at_once import AtOnce
     from .controls import FineTune, FineTuneAll, HeadOnly, Independent, Joint
     from .guard import Guard
     from .hyperparameters import Sampler
@@ -33,6 +35,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .pathnet import PathNet
     from .pathnet_always import PathNetAlways
     from .pathnet_controls import PathNetFineTune, RandomPath
+    from .ray import Ray
     from .score import Score
 
 

@@ -72,16 +72,17 @@ class Control:
         return settings_json(self)
 
     def search(
-        self, view: View, paths: Mapping[str, Path], finish: Callable[[Winner], Winner] = lambda w: w
+        self, view: View, paths: Mapping[str, Path], finish: Callable[[Winner], Winner] = lambda w: w, workers: int = 1
     ) -> OneAsk:
-        """The search that trains `paths`, by task, `repeats` times."""
+        """The search that trains `paths`, by task, `repeats` times, each on `workers` trainers."""
         training: Training = self.training or view.training
         if self.steps is not None:
             training = replace(training, steps=self.steps)
         parents = ["root"] if any(_builds_on_blobs(path) for path in paths.values()) else []
         data = {task.name: task.fingerprint for task in view.tasks}
         labels = {"strategy": self.name, "generation": 0, "parents": parents, "mutations": []}
-        first = Candidate(paths, training, data, run=view.run, labels={**labels, "number": 0})
+        workers = workers if len(paths) > 1 and training.steps else 1
+        first = Candidate(paths, training, data, run=view.run, labels={**labels, "number": 0}, workers=workers)
         if self.tuned:
             study = HyperparameterStudy(self.space, self.hyperparameters, view.run, "+".join(data), self.name)
             return Tuned(first, study, self.candidates, self.children, finish)
@@ -163,12 +164,18 @@ class Joint(Control):
 
     Args:
         scratch: whether the trunk starts from random weights even where the root is trained.
+        workers: in how many parts each batch is trained, as in `Candidate`: as many processes can train it together.
     """
 
     joint: ClassVar[bool] = True  # tells `System.compare` to begin one search for all tasks
 
     name: str = "joint"
     scratch: bool = False
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole_number("workers", self.workers, 1)
 
     def begin(self, view: View) -> OneAsk:
         """Start the search for all tasks of `view`."""
@@ -179,7 +186,7 @@ class Joint(Control):
                 trunk, task.target, f"head/{task.name}", inputs=task.inputs, families=view.families
             )
             for task in view.tasks
-        })
+        }, workers=self.workers)
 
 
 class OneAsk:

@@ -21,7 +21,10 @@ from pathways.errors import EngineError, PathwaysError
 from pathways.in_process import InProcess
 from pathways.modules import BUILT_IN, Families
 from pathways.task import Task
+from pathways.trace import Journey
 from pathways.trainer.numerics import numerics
+
+from .importable import importable
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class Local:
         self._warned = False
         self.retries = retries
         self._queue: deque[Dispatch] = deque()
+        self._submitted: dict[int, float] = {}
         self._tasks: dict[str, Task] = {}
         self._pool: FilePath | None = None
         self._families: Families = BUILT_IN
@@ -80,6 +84,10 @@ class Local:
     def workers(self) -> int:
         """How many dispatches are trained at the same time."""
         return max(1, self._count)
+
+    def busy(self) -> int | None:
+        """How many of the workers have a dispatch; `None` where there are none."""
+        return sum(worker.dispatch is not None for worker in self._workers) if self._count else None
 
     def __enter__(self) -> Local:
         return self
@@ -97,7 +105,7 @@ class Local:
         if self._count == 0:
             self._here.open(pool, families)
         else:
-            _importable(families)
+            importable(families)
             self._warn()
             self._workers = [self._worker(i) for i in range(self._count)]
 
@@ -115,6 +123,7 @@ class Local:
             self._here.submit(dispatch)
             return
         self._queue.append(dispatch)
+        self._submitted[dispatch.id] = time.time()
         self._feed()
 
     def next(self, timeout: float | None = None) -> Answer | None:
@@ -150,6 +159,7 @@ class Local:
         self._workers = []
         self._queue.clear()
         self._tries.clear()
+        self._submitted.clear()
         self._here.close()
         self._pool = None
 
@@ -177,6 +187,7 @@ class Local:
         """Drop what an interrupted search left queued, and wait for what is being trained; its answers are stale."""
         self._queue.clear()
         self._tries.clear()
+        self._submitted.clear()
         if self._count == 0 and self._pool is not None:
             self._here.open(self._pool, self._families)
         for i, worker in enumerate(self._workers):
@@ -197,7 +208,9 @@ class Local:
         """Send a dispatch to a worker, or to its replacement where it died while it was idle."""
         while True:
             try:
-                self._workers[index].send(dispatch, self._tasks)
+                worker = self._workers[index]
+                worker.submitted, worker.sent = self._submitted[dispatch.id], time.time()
+                worker.send(dispatch, self._tasks)
                 return
             except OSError:
                 self._replace(index)
@@ -215,9 +228,13 @@ class Local:
             return None
         worker.dispatch = None
         self._tries.pop(dispatch.id, None)
+        self._submitted.pop(dispatch.id, None)
         if kind == "error":
             raise payload
-        return Answer(dispatch, tuple(payload))
+        results, own, received, answered = payload
+        journey = Journey(worker.submitted, worker.sent, received, answered, time.time())
+        name = f"here/{self._workers.index(worker)}"
+        return Answer(dispatch, tuple(results), journey.spans(name, own, offset=0.0), worker.moved)
 
     def _count_try(self, dispatch: Dispatch) -> None:
         """Note that a worker died on a dispatch; an `EngineError` where that was once too often."""
@@ -253,9 +270,11 @@ class _Worker:
             )
         self.connection: Connection[Any, Any] = ours
         self.dispatch: Dispatch | None = None
+        self.submitted = self.sent = 0.0  # of the dispatch
+        self.moved = 0  # bytes, for the dispatch
         self.known: set[str] = set()
         self._greeting: tuple[Any, ...] | None = (
-            str(pool), sys.path, _importable(families), expected, cache_bytes, device,
+            str(pool), sys.path, importable(families), expected, cache_bytes, device,
         )
 
     def send(self, dispatch: Dispatch, tasks: dict[str, Task]) -> None:
@@ -266,13 +285,17 @@ class _Worker:
             messages.insert(0, ("open", pickle.dumps(self._greeting)))
             self._greeting = None
         self.known.update(new)
-        for message in [*messages, ("dispatch", pickle.dumps(dispatch))]:
+        messages.append(("dispatch", pickle.dumps(dispatch)))
+        self.moved = sum(len(packed) for _, packed in messages)
+        for message in messages:
             self.connection.send(message)
         self.dispatch = dispatch
 
     def receive(self) -> tuple[str, Any]:
         """The worker's next message: `results`, or `error` with an exception to raise here."""
-        kind, payload = self.connection.recv()
+        packed = self.connection.recv_bytes()
+        self.moved += len(packed)
+        kind, payload = pickle.loads(packed)
         if kind == "error" and not isinstance(payload, PathwaysError):
             payload = EngineError(f"a worker stopped with {payload}")
         return kind, payload
@@ -286,18 +309,6 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-def _importable(families: Families) -> list[tuple[str, str]]:
-    """Where a worker finds the classes that are not built in: module and name."""
-    for cls in families.extra:
-        if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
-            place = "the script that runs" if cls.__module__ == "__main__" else "a function"
-            raise EngineError(
-                f"family class `{cls.__qualname__}` must be one that worker processes can import, found it in {place}: "
-                f"put it into a file of its own, or train with `workers=0`."
-            )
-    return [(cls.__module__, cls.__qualname__) for cls in families.extra]
 
 
 def _packed_task(task: Task) -> bytes:

@@ -20,6 +20,7 @@ from pathways.strategy import View
 from .guard import as_guard
 from .hyperparameters import INHERIT, SPACE, as_hyperparameters, check_space
 from .munet_search import MuNetSearch
+from .munet_steady import SteadyMuNetSearch
 from .parents import Prior, as_parents
 from .presets import MUNET_PRESETS, preset
 from .score import Score
@@ -70,6 +71,8 @@ class MuNet:
             its end, 0 saves their cost.
         sampler: how batches alternate where several tasks are learned jointly, `joint` or `proportional`, as in
             `Candidate`. Such tasks share one trunk, with a head each; their score is the mean of theirs.
+        workers: in how many parts each batch of such a group is trained, as in `Candidate`: as many processes can train
+            one child together. Tasks that are learned by themselves, and the guard's networks, take one.
         parents: in place of scores, what decides whom a round asks for children: `exhaustive`, one child of the root
             and of every champion; `uniform`, `children` of them, any; `prior`, or `{prior: {estimator: logme}}`,
             `children` of them by Thompson sampling, from their measured transferability and what children gained here
@@ -80,9 +83,16 @@ class MuNet:
             `Guard`. Of several tasks each has its own, and is set apart alone. `false` is none; when not given, there
             is one where affinity decides what is shared: with a prior over parents, and for groups that were made by
             affinity (`jointly: {budget: 3}`).
+        steady: whether the search goes without rounds: a child is made whenever a worker has room, of the population
+            as it is then, until as many were made as rounds would hold, so that no worker waits for the end of a round.
+            What it finds then depends on who was fast: the ledger keeps the order, a run that goes on repeats it.
+            Without a rule over parents children begin when the first probe is told.
 
     Raises:
         ConfigError: a setting out of range; the message names it.
+
+    Reference: searches without rounds are steady-state evolution, Whitley 1989, "The GENITOR algorithm and selection
+    pressure", ICGA; for workers of different speed, Real et al. 2017, 1703.01041.
 
     Example:
         >>> MuNet(generations=2, children=4).name
@@ -111,14 +121,19 @@ class MuNet:
     racing: Any = None
     parents: Any = None
     guard: Any = None
+    workers: int = 1
+    steady: bool = False
     jointly: ClassVar[bool] = True  # tells configurations that it learns several tasks in one search
     name: str = field(default="munet", init=False)
 
     def __post_init__(self) -> None:
         whole_number("generations", self.generations, 0)
         whole_number("children", self.children, 1)
+        whole_number("workers", self.workers, 1)
         if self.scratch_generations is not None:
             whole_number("scratch_generations", self.scratch_generations, 0)
+        if not isinstance(self.steady, bool):
+            raise ConfigError(f"`steady` must be true or false, found {self.steady!r}.")
         if self.probes != "all" and (type(self.probes) is not int or self.probes < 1):
             raise ConfigError(f"`probes` must be 'all' or a whole number of at least 1, found {self.probes!r}.")
         object.__setattr__(self, "training", as_training(self.training))
@@ -174,7 +189,7 @@ class MuNet:
 
     def begin(self, view: View) -> MuNetSearch:
         """Start a search for one task, or for several that share a trunk."""
-        return MuNetSearch(self, view)
+        return SteadyMuNetSearch(self, view) if self.steady else MuNetSearch(self, view)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain data."""

@@ -32,6 +32,7 @@ from .seeds import Seeds
 if TYPE_CHECKING:
     from .munet import MuNet
 
+PROBED = ("probe",)
 _MEASURE = ("measure",)
 _MEASURING = {"steps": 0, "head_init": "random", "head_refit": "none"}  # the features count, not the head
 
@@ -72,34 +73,44 @@ class MuNetSearch:
             self._asked = [*self._probes(), *((candidate, None) for candidate in self._scratch())]
         elif self.generation <= self.generations:
             for parent, rng, chance in self._parents():
-                drawn = self._draw()
+                trial, drawn = self._draw()
+                self._trials += [] if trial is None else [trial]
                 child = make_child(parent, self.settings, self.seeds, self.view.families, rng, drawn)
                 self._asked.append((self._candidate(child, said=chance), child))
         return [candidate for candidate, _ in self._asked]
 
     def tell(self, results: Sequence[tuple[Candidate, Result]]) -> None:
         """A child joins the population only if its score beats its parent's; a probe joins and scores its seed."""
-        self._remember(results)
-        for (candidate, result), (_, child) in zip(results, self._asked, strict=True):
-            if child is None:
-                cast(Watch, self._watch).tell(candidate, result)
-                continue
-            if self.lineages is not None and candidate.record is not None:
-                self.lineages.measured(child.parent.key, transferability(result))
-            if not result.ok or child.mutations == _MEASURE:
-                continue
-            paths = candidate.trained_paths(result)
-            score = self._scored(paths, result)
-            if self.generation == 0:
-                self._probed[child.trunk.hash] = candidate.hash
-                cast(Seeds, self.seeds).score(child.trunk.hash, score)
-            if self.lineages is not None:
-                self._gained(child, score)
-            if self.generation > 0 and child.parent.score is not None and score <= child.parent.score:
-                continue
-            self._join(candidate, result, child, paths, score)
+        trials: Sequence[int | None] = self._trials or [None] * len(results)  # probes are not drawn
+        for (candidate, result), (_, child), trial in zip(results, self._asked, trials, strict=True):
+            self._take(candidate, result, child, trial)
         if self.generation == 0:
-            self._reference = max((_rank(member) for member in self.population), default=0.0)
+            self._refer()
+
+    def _take(self, candidate: Candidate, result: Result, child: Child | None, trial: int | None) -> None:
+        """Take one result: of a probe, of a child, or, where there is no child, of what the guard has asked."""
+        self._remember(candidate, result, trial)
+        if child is None:
+            cast(Watch, self._watch).tell(candidate, result)
+            return
+        if self.lineages is not None and candidate.record is not None:
+            self.lineages.measured(child.parent.key, transferability(result))
+        if not result.ok or child.mutations == _MEASURE:
+            return
+        paths, seeds, probe = candidate.trained_paths(result), cast(Seeds, self.seeds), child.mutations == PROBED
+        score = self._scored(paths, result)
+        if probe:
+            self._probed[child.trunk.hash] = candidate.hash
+            seeds.score(child.trunk.hash, score)
+        if self.lineages is not None:
+            self._gained(child, score, probe)
+        to_beat = child.parent.score if child.parent.heads else seeds.scored(child.parent.trunk.hash)
+        if probe or to_beat is None or score > to_beat:
+            self._join(candidate, result, child, paths, score)
+
+    def _refer(self) -> None:
+        """Count gains from the best probe."""
+        self._reference = max((_rank(member) for member in self.population), default=0.0)
 
     def best(self) -> Winner | None:
         """The member of the highest score; of equal ones the one that was found first."""
@@ -133,24 +144,19 @@ class MuNetSearch:
             for task, path in paths.items()
         }
 
-    def _draw(self) -> dict[str, Any] | None:
-        """A child's hyperparameters, where a sampler draws them."""
-        if self._study is None:
-            return None
-        number, drawn = self._study.ask()
-        self._trials.append(number)
-        return drawn
+    def _draw(self) -> tuple[int, dict[str, Any]] | tuple[None, None]:
+        """The number of a child's hyperparameters, and these, where a sampler draws them."""
+        return (None, None) if self._study is None else self._study.ask()
 
-    def _remember(self, results: Sequence[tuple[Candidate, Result]]) -> None:
+    def _remember(self, candidate: Candidate, result: Result, trial: int | None) -> None:
         """Keep what later races and draws are made of."""
-        for i, (candidate, result) in enumerate(results):
-            factors = candidate.race.factors if candidate.race else {}
-            score = self.score_of(candidate, result) if result.ok else None
-            if self._rivals is not None:
-                self._rivals.add(factors, result, score)
-            if self._study is not None and i < len(self._trials):  # probes are not drawn
-                curve = self._rivals.curve(factors, result) if self._rivals and result.stopped else ()
-                self._study.tell(self._trials[i], score, curve)
+        factors = candidate.race.factors if candidate.race else {}
+        score = self.score_of(candidate, result) if result.ok else None
+        if self._rivals is not None:
+            self._rivals.add(factors, result, score)
+        if self._study is not None and trial is not None:
+            curve = self._rivals.curve(factors, result) if self._rivals and result.stopped else ()
+            self._study.tell(trial, score, curve)
 
     def _race(self, parent: Member, paths: Mapping[str, Path]) -> Race | None:
         """What a child is measured against: a probe, and a child of a seed that was not probed, against nobody."""
@@ -190,7 +196,7 @@ class MuNetSearch:
             probed = most is None or i < most
             changes = self.settings.scratch_training if seed.untrained else self.settings.probe_training
             training = replace(seed.training, **(changes if probed else _MEASURING))
-            child = Child(seed, seed, seed.trunk, ("probe",) if probed else _MEASURE)
+            child = Child(seed, seed, seed.trunk, PROBED if probed else _MEASURE)
             probes.append((self._candidate(child, training, record), child))
         return probes
 
@@ -219,10 +225,10 @@ class MuNetSearch:
         extras = ((champions[name].candidate, champions[name].extra) for name in seeds.names)
         return Lineages(rule, keys[1:] if seeds.untrained and len(keys) > 1 else keys, earlier_gains(rule, extras))
 
-    def _gained(self, child: Child, score: float) -> None:
+    def _gained(self, child: Child, score: float, probe: bool) -> None:
         """Tell the lineages what a probe or a child has scored."""
         lineages, key = cast(Lineages, self.lineages), child.parent.parents[0]
-        if self.generation > 0:
+        if not probe:
             lineages.gained(key, score - self._reference)
         elif isinstance(lineages.rule, Prior) and lineages.rule.estimator == PROBE:
             lineages.measured(key, score)
@@ -236,9 +242,12 @@ class MuNetSearch:
                 yield self._parent(rng), rng, {}
             return
         for key, chance in self.lineages.draw(self.settings.children, rng):
-            own = [member for member in self.population if member.parents[0] == key]
-            parent = max(own, key=_rank) if own else cast(Seeds, self.seeds).of(key)
-            yield parent, numpy_generator(*names, key), {"chance": chance}
+            yield self._bred_from(key), numpy_generator(*names, key), {"chance": chance}
+
+    def _bred_from(self, key: str) -> Member:
+        """The best path that came of a parent; itself where none did."""
+        own = [member for member in self.population if member.parents[0] == key]
+        return max(own, key=_rank) if own else cast(Seeds, self.seeds).of(key)
 
     def _parent(self, rng: np.random.Generator) -> Member:
         """By falling score, each accepted with probability 0.5 ** its children so far; else any member or seed.
@@ -276,10 +285,12 @@ class MuNetSearch:
             "rates": dict(member.rates), **said,
         }
         self._number += 1
+        training = training or member.training
         return Candidate(
-            paths, training or member.training, {task.name: task.fingerprint for task in tasks},
+            paths, training, {task.name: task.fingerprint for task in tasks},
             self.view.run, self.generation, sampler=self.settings.sampler, labels=labels,
             race=self._race(parent, paths), record=record,
+            workers=self.settings.workers if len(tasks) > 1 and training.steps else 1,
         )
 
     def _outline(self, trunk: Path) -> tuple[list[str], object]:

@@ -16,6 +16,7 @@ from pathways.affinity.table import TRANSFERABILITY
 from pathways.candidate import Result
 from pathways.errors import ConfigError
 from pathways.recording import Record, unpack_reading
+from pathways.seeds import Name, numpy_generator
 
 from .prior import Belief, Pairs, calibrate, chances, drawn, posterior, standardised
 
@@ -149,6 +150,17 @@ class Lineages:
             return [(key, 1.0 if self.rule == EXHAUSTIVE else 1 / len(self.keys)) for key in chosen]
         share = dict(zip(self.keys, chances(self.belief(self.rule), rng).tolist(), strict=True))
         return [(key, share[key]) for key in chosen]
+
+    def turn(self, i: int, count: int, *names: Name) -> tuple[str, float]:
+        """The parent of child i of a search without rounds, with its chance; `count` children would be a round.
+
+        A round's parents are all different where belief does not decide them. A bandit draws one after another, each
+        by what is believed then.
+        """
+        if isinstance(self.rule, Prior):
+            [drawn] = self.draw(1, numpy_generator(*names, i))
+            return drawn
+        return self.draw(count, numpy_generator(*names, "round", i // count))[i % count]
 
     def choose(self, count: int, rng: np.random.Generator) -> list[str]:
         """A round's parents, all different: `count` of them, or, where every one is asked, all."""

@@ -86,6 +86,10 @@ class Seeds(Sequence[Member]):
         """Say what the seeds of a trunk have scored."""
         self._scores[trunk] = score
 
+    def scored(self, trunk: str) -> float | None:
+        """What the seeds of a trunk have scored; `None` while that is not known."""
+        return self._scores.get(trunk)
+
     def giver_of(self, blob: str) -> str:
         """The key of the first seed whose trunk holds a blob.
 

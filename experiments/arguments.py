@@ -71,7 +71,8 @@ def opened(options: argparse.Namespace) -> Any:
     """The system in the run directory of a command."""
     from pathways.system import System
 
-    return System.open(options.directory, families=given_families(options.families))
+    families = given_families(options.families)
+    return System.open(options.directory, families=families, ledger=getattr(options, "ledger", None))
 
 
 def print_json(data: Any) -> None:
@@ -88,6 +89,19 @@ def how_to_train(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--data", type=Path, metavar="DIR", help="the folder of external data sets; else PATHWAYS_DATA")
     sub.add_argument("--quiet", action="store_true", help="no progress line")
     as_json(sub)
+
+
+def with_others(sub: argparse.ArgumentParser) -> None:
+    """Take what lets several drivers work on one run."""
+    sub.add_argument(
+        "--ledger", metavar="URL",
+        help="the database that holds the run's ledger, such as postgresql://USER@HOST/DATABASE; a password is better "
+        "given in PATHWAYS_LEDGER, where no list of processes shows it",
+    )  # fmt: skip
+    sub.add_argument(
+        "--share", action="store_true",
+        help="work on this run beside other drivers: each learns what no other is learning, and waits for the rest",
+    )  # fmt: skip
 
 
 def with_engine(config: Any, options: argparse.Namespace) -> Any:

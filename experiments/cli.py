@@ -13,7 +13,7 @@ from pathways import __version__
 from pathways.cores import THREAD_VARIABLES
 from pathways.errors import PathwaysError
 
-from . import commands_affinity, commands_look, commands_run, commands_study, commands_use
+from . import commands_affinity, commands_look, commands_run, commands_study, commands_trace, commands_use
 
 INTERRUPTED = 130
 
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"pathways {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for group in (commands_run, commands_look, commands_use, commands_study, commands_affinity):
+    for group in (commands_run, commands_look, commands_use, commands_study, commands_affinity, commands_trace):
         group.add(commands)
     return top
 

@@ -7,7 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .arguments import command, directory, families, given_families, how_to_train, place, print_json, with_engine
+from .arguments import (
+    command,
+    directory,
+    families,
+    given_families,
+    how_to_train,
+    place,
+    print_json,
+    with_engine,
+    with_others,
+)  # fmt: skip
 
 
 def add(commands: Any) -> None:
@@ -31,14 +41,17 @@ def add(commands: Any) -> None:
     run.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
     families(run)
     how_to_train(run)
+    with_others(run)
     resume = command(commands, "resume", _resume, "go on where a run stopped")
     directory(resume)
     how_to_train(resume)
+    with_others(resume)
 
 
 def _run(options: argparse.Namespace) -> int:
     from .config import read_config, resolved
-    from .runner import existing, in_order, load_groups, make_system, with_fingerprints
+    from .runner import in_order, load_groups, with_fingerprints
+    from .sharing import opened_or_made
 
     config = with_engine(read_config(options.config, options.overrides), options)
     out = options.out or place(config.storage or f"runs/{config.name}")
@@ -48,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _plan(config, groups, out, options.json)
     extra = given_families(options.families)
-    system = existing(out, config, extra) or make_system(out, config, tasks, extra)
+    system = opened_or_made(out, config, tasks, extra, options.ledger, options.share)
     if not options.json:
         print(
             f"{resolved(config)['name']}: {len(tasks)} tasks, {config.strategy.name}, run directory {out}",
@@ -58,6 +71,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    from pathways.errors import ConfigError
+
     from .affinity_config import AffinityConfig, is_study
     from .commands_study import carry_out_study
     from .config import config_from
@@ -66,6 +81,8 @@ def _resume(options: argparse.Namespace) -> int:
     stored = stored_config(options.directory)
     file = f"{options.directory}/config.yaml"
     if is_study(stored):
+        if options.ledger or options.share:
+            raise ConfigError("`--ledger` and `--share` are for runs, found a study of affinity: leave them out.")
         config = with_engine(AffinityConfig.read(stored, file), options)
         return carry_out_study(config, file, options.directory, options)
     config = with_engine(config_from(stored, file), options)
@@ -79,8 +96,9 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _plan(config: Any, groups: Any, out: Path | str, json: bool) -> int:
     from .plan import plan, plan_text
+    from .runner import decided_waves
 
-    expected = plan(config, groups)
+    expected = plan(config, groups, decided_waves(out, config, groups))
     if json:
         print_json({**expected, "run": str(out)})
     else:
@@ -95,10 +113,13 @@ def _go(system: Any, config: Any, groups: Any, options: argparse.Namespace) -> i
     from pathways.summary_table import summary_text
 
     from .runner import carry_out
+    from .sharing import check_shared
 
+    if options.share and system.ledger_url is None:
+        check_shared(system.place)
     options.running = system.place
     with system, ProgressLine(sys.stderr, enabled=not options.quiet) as line, system.driving():
-        carry_out(system, config, groups, line)
+        carry_out(system, config, groups, line, share=options.share)
         line.close()
         report = write_report(system)
         summary = summarise(system)

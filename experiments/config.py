@@ -13,23 +13,28 @@ training: {steps: 400, lr: 3e-3, augment: {rotate: 10, views: 8}}
 strategy:
   munet: {generations: 4}
 controls: [fine-tune-all, {independent: {steps: 1000}}]
+at_once: 1                     # how many tasks are learned at the same time; {affinity: first_order, most: 4} does so
+                               # only with those that do not need each other's results
 engine: {workers: 2}
 storage: s3://bucket/letters   # where the run is kept, any URL that fsspec knows; `--out` goes before it
+ledger: postgresql://me@host/letters   # a database that several drivers share; RUN/ledger.db when not given
 ```
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast
 
 from pathways.candidate import Training
 from pathways.devices import checked_device
 from pathways.engine import CACHE_BYTES
-from pathways.errors import ConfigError
+from pathways.errors import ConfigError, LedgerError
+from pathways.evolve.at_once import AtOnce
 from pathways.evolve.grouping import Grouping
+from pathways.ledger_url import server_url, without_password
 from pathways.modules import ModuleSpec
 
 from .overrides import with_overrides
@@ -92,6 +97,7 @@ class EngineConfig:
         cache_bytes: the most activations of frozen prefixes to keep in the run's `cache/`; 0 keeps none.
         device: what trainers compute on: `cpu`, `cuda` (any, workers in turn), `cuda:N`, or `auto`, which the run
             resolves when it begins; part of its identity, but for the number.
+        trace: whether the run writes `trace.json`, where its time goes.
     """
 
     kind: str = "local"
@@ -100,6 +106,7 @@ class EngineConfig:
     stack: int | str = "auto"
     cache_bytes: int = CACHE_BYTES
     device: str = "cpu"
+    trace: bool = True
 
     def __post_init__(self) -> None:
         try:
@@ -128,6 +135,9 @@ class Config:
         training: the hyperparameters and budget that strategies start from.
         engine: where trainers run.
         fingerprints: of each task's data, by name, where known: a run refuses other data.
+        at_once: how many tasks (or groups of tasks, learned jointly) that follow each other are learned at the same
+            time, none seeing the others' results; or the rule by which affinity decides it.
+        ledger: the URL of a database that holds the run's ledger, for several drivers; kept without password.
         storage: where the run is kept unless `--out` says: the URL of a folder, such as `s3://bucket/run`, or a
             directory. It is no part of the run, which is the same wherever it is kept.
     """
@@ -141,6 +151,15 @@ class Config:
     training: Training = field(default_factory=Training)
     engine: EngineConfig = field(default_factory=EngineConfig)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    at_once: int | AtOnce = 1
+    ledger: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.ledger is not None:
+            try:
+                server_url(self.ledger)
+            except LedgerError as error:
+                raise ValueError(str(error)) from None
     storage: str | None = None
 
     @classmethod
@@ -169,7 +188,7 @@ def config_from(data: Any, file: str) -> Config:
         raise place.error(f"must hold a mapping with {[f.name for f in fields(Config)]}, found {data!r:.80}.")
     if "affinity" in data and "strategy" not in data:
         raise place.error("must be a run, found a study of `affinity`: use `pathways affinity`.")
-    easy = {key: item for key, item in data.items() if key not in ("tasks", "strategy", "controls")}
+    easy = {key: item for key, item in data.items() if key not in ("tasks", "strategy", "controls", "at_once")}
     values = changed(Config, easy, place, {})
     check_name(values.get("name"), place)
     training = values.get("training", Training())
@@ -186,6 +205,7 @@ def config_from(data: Any, file: str) -> Config:
             f"change one of them."
         )
     values["controls"] = _controls(data.get("controls"), place / "controls", training)
+    values["at_once"] = _at_once(data.get("at_once", 1), values["tasks"], place / "at_once")
     return made(lambda: Config(**values), place)
 
 
@@ -202,6 +222,8 @@ def resolved(config: Config) -> dict[str, Any]:
         "controls": [{control.name: plain(control.strategy)} for control in config.controls],
         "engine": plain(config.engine),
         "fingerprints": dict(config.fingerprints),
+        "at_once": plain(config.at_once),
+        **({"ledger": without_password(config.ledger)} if config.ledger else {}),
     }
 
 
@@ -238,6 +260,20 @@ def sources(data: Any, place: Place) -> tuple[Source, ...]:
         arguments = {key: value for key, value in item.items() if key not in ("source", "jointly")}
         found.append(Source(item["source"], arguments, jointly))
     return tuple(found)
+
+
+def _at_once(data: Any, sources: Sequence[Source], place: Place) -> int | AtOnce:
+    """How many tasks go at once, or what decides it."""
+    if isinstance(data, Mapping):
+        rule = build(AtOnce, data, place, {})
+        if any(source.jointly for source in sources):
+            raise place.error("must be a number where `tasks` are learned jointly: affinity is of single tasks.")
+        return cast(AtOnce, rule)
+    if type(data) is not int or data < 1:
+        raise place.error(f"must be a whole number of at least 1, or a mapping with `affinity`, found {data!r:.80}.")
+    if data > 1 and any(isinstance(source.jointly, Grouping) for source in sources):
+        raise place.error("must be 1 where `jointly` divides tasks into groups, whose number and order it decides.")
+    return data
 
 
 def _named(data: Any, place: Place, training: Training) -> Named:

@@ -11,6 +11,8 @@ import torch
 from pathways.candidate import Training
 from pathways.cores import usable_cores
 from pathways.create import install_root
+from pathways.evolve.at_once import NAME as MEASURED
+from pathways.evolve.at_once import AtOnce
 from pathways.evolve.grouping import Grouping, guarded
 from pathways.evolve.parents import EXHAUSTIVE, PROBE, Prior
 from pathways.evolve.paths import with_head
@@ -26,19 +28,23 @@ from .runner import in_order, make_root
 LEDGER_BYTES = 8_000  # of one candidate's record: path, hyperparameters, measures and curve as JSON
 
 
-def plan(config: Config, groups: Sequence[Sequence[Task]]) -> dict[str, Any]:
+def plan(
+    config: Config, groups: Sequence[Sequence[Task]], waves: Sequence[Sequence[str]] | None = None
+) -> dict[str, Any]:
     """What each side of a run would take, at most.
 
     Args:
         config: of the run.
         groups: its tasks, those that are learned jointly in one list.
+        waves: the tasks that are learned at the same time, where affinity decides that and has decided it.
 
     Time assumes that every candidate trains all its modules, that a backward pass is twice a forward pass, and
     that all runs at the speed of a small convolution, which is measured here.
 
     Returns:
         `sides`: by name, `candidates`, `steps` and `seconds` (`None` where no root says what a path costs);
-        `candidates, steps, seconds, workers`; `disk` in bytes once finished, `disk_peak` while a task is learned.
+        `candidates, steps, seconds, workers`; `disk` in bytes once finished, `disk_peak` while a task is learned;
+        `waves`: the names of the tasks that are learned at the same time, `None` while affinity is not measured.
     """
     tasks = in_order(groups)
     models = _models(config, tasks)
@@ -48,9 +54,13 @@ def plan(config: Config, groups: Sequence[Sequence[Task]]) -> dict[str, Any]:
     arrived = [([next(rest) for _ in group], getattr(group, "grouping", None)) for group in groups]
     divided = [(own, grouping) for own, grouping in arrived if grouping and 1 < grouping.budget < len(own)]
     strategy = guarded(config.strategy.strategy) if divided else config.strategy.strategy
-    sides = {config.strategy.name: _side(strategy, config, [part for a in arrived for part in _parts(*a)], rate)}
+    at_once = config.at_once if isinstance(config.at_once, int) else 1  # more see less, and so probe less
+    parts = [part for a in arrived for part in _parts(*a)]
+    sides = {config.strategy.name: _side(strategy, config, parts, rate, at_once)}
     if divided:
         sides["grouping"] = _grouping(divided, config, rate)
+    if isinstance(config.at_once, AtOnce) and len(models) > 1 and waves is None:
+        sides[MEASURED] = _measuring(config.at_once, models, config, rate)
     for control in config.controls:
         searches = [models] if getattr(control.strategy, "joint", False) else alone
         sides[control.strategy.name] = _side(control.strategy, config, searches, rate)
@@ -61,8 +71,12 @@ def plan(config: Config, groups: Sequence[Sequence[Task]]) -> dict[str, Any]:
     most = _searches(config.strategy.strategy, len(groups) - 1)[1]
     kept = sum(model["parameters"] for model in models) + models[0]["root"]
     ledger = LEDGER_BYTES * total["candidates"]
+    if waves is None and isinstance(config.at_once, int):
+        n = config.at_once
+        waves = [[task.name for task in in_order(groups[at : at + n])] for at in range(0, len(groups), n)]
     return {
         "tasks": len(tasks),
+        "waves": waves and [list(wave) for wave in waves],
         "sides": sides,
         **total,
         "seconds": sum(side["seconds"] for side in sides.values()) / workers if timed else None,
@@ -82,11 +96,20 @@ def plan_text(expected: Mapping[str, Any]) -> str:
     table = aligned(["side", "candidates at most", "optimizer steps", "CPU"], rows, left=(0,))
     rate = expected["flops_per_second"] / 1e9
     return (
-        f"{expected['tasks']} tasks\n\n{table}\n\n"
+        f"{expected['tasks']} tasks{_waves_text(expected['waves'])}\n\n{table}\n\n"
         f"time   {_about(expected['seconds'])} with {expected['workers']} trainer(s) at {rate:.0f} GFLOP/s each, "
         f"if every candidate trained all its modules\n"
         f"disk   {bytes_text(expected['disk'])} when finished, at most {bytes_text(expected['disk_peak'])} on the way"
     )
+
+
+def _waves_text(waves: Sequence[Sequence[str]] | None) -> str:
+    """Which tasks go at the same time, where that says anything."""
+    if waves is None:
+        return ", at the same time those that do not need each other's results, once affinity is measured"
+    if all(len(wave) == 1 for wave in waves):
+        return ""
+    return f" in {len(waves)} waves: " + "; ".join(", ".join(wave) for wave in waves)
 
 
 def measured_rate(repeats: int = 8) -> float:
@@ -139,18 +162,18 @@ def _shipped(name: str) -> Path:
 
 
 def _side(
-    strategy: Any, config: Config, searches: Sequence[Sequence[Mapping[str, Any]]], rate: float
+    strategy: Any, config: Config, searches: Sequence[Sequence[Mapping[str, Any]]], rate: float, at_once: int = 1
 ) -> dict[str, Any]:
-    """What one side takes: `searches` are the models of the tasks that each search learns."""
+    """What one side takes: `searches` are the models of the tasks that each search learns, so many `at_once`."""
     own = getattr(strategy, "training", None)  # PathNet has a method of that name
     training = own if isinstance(own, Training) else config.training
     steps = getattr(strategy, "steps", None)
     steps = training.steps if steps is None else steps
     batch = getattr(strategy, "batch", training.batch)
     proportional = getattr(strategy, "sampler", "joint") == "proportional"
-    learned = 0
     result: dict[str, Any] = {"candidates": 0, "steps": 0, "seconds": 0.0}
-    for models in searches:
+    for number, models in enumerate(searches):
+        learned = sum(map(len, searches[: number - number % at_once]))  # before this wave
         # An untrained root is probed while there is no champion, or always where the strategy says so.
         scratch = isinstance(config.root, Root) and (not learned or getattr(strategy, "scratch", False))
         probes, tried = _searches(strategy, learned, scratch)
@@ -172,7 +195,6 @@ def _side(
         else:
             one = sum(flops) / len(flops)
             result["seconds"] += 3 * (sum(together) * (one if proportional else sum(flops)) + own * one) / rate
-        learned += len(models)
     return result
 
 
@@ -201,6 +223,25 @@ def _grouping(
         measured = training.steps * (1 + (1 + len(models) / 3) / grouping.every)
         result["seconds"] += 3 * grouping.seeds * measured * training.batch * sum(flops) / rate
     return result
+
+
+def _measuring(
+    rule: AtOnce, models: Sequence[Mapping[str, Any]], config: Config, rate: float
+) -> dict[str, Any]:
+    """What measuring affinity takes, before it is decided which tasks are learned at the same time.
+
+    Co-training as in `_grouping`; else each task's own network is trained, and seen by all other tasks.
+    """
+    if rule.record.while_training:
+        grouping = Grouping(2, rule.affinity, rule.every, rule.seeds, dict(rule.options), rule.training)
+        return _grouping([(models, grouping)], config, rate)
+    training, flops = rule.training or config.training, [model["flops"] for model in models]
+    seconds = None if None in flops else 3 * rule.seeds * training.steps * training.batch * sum(flops) / rate
+    return {
+        "candidates": rule.seeds * len(models) ** 2,
+        "steps": rule.seeds * len(models) * training.steps,
+        "seconds": seconds,
+    }
 
 
 def _searches(strategy: Any, index: int, scratch: bool = False) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pathways import data
 from pathways.devices import device_here, kind_of
 from pathways.errors import ConfigError, DataError, PathwaysError
-from pathways.evolve.grouping import Grouping, divide, guarded
+from pathways.evolve.at_once import AtOnce, NotMeasured, waves_by_affinity
+from pathways.evolve.grouping import Grouping
 from pathways.mirror import located
 from pathways.modules import Draft, Families, Init
 from pathways.path import Path, Step
@@ -21,6 +22,7 @@ from pathways.trainer.calibrate import stack_size
 
 from .config import Config, Root
 from .tables import ENGINES, resolve
+from .turns import Arrival, Arrivals, Control, Part, Wave, in_turn
 from .yaml_file import read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -30,22 +32,9 @@ Setup = TypeVar("Setup", "Config", "AffinityConfig")
 """A run or a study: tasks on an architecture, and where they are trained."""
 
 # What of a configuration may differ between two calls of one run: it does not change what is computed.
-_FREE = ("name", "engine.kind", "engine.workers", "engine.cache_bytes")
+_FREE = ("name", "engine.kind", "engine.workers", "engine.cache_bytes", "engine.trace", "ledger")
 # What a run directory may hold before `system.json` makes it one: the rest of a creation that was cut short.
 _BEGUN = ("config.yaml", "pool", "ledger.db", "ledger.db-wal", "ledger.db-shm")
-
-
-class Arrivals(list[Task]):
-    """Tasks that arrive together.
-
-    Args:
-        tasks: these.
-        grouping: how they are divided before they are learned; `None` learns all of them together.
-    """
-
-    def __init__(self, tasks: Iterable[Task], grouping: Grouping | None = None) -> None:
-        super().__init__(tasks)
-        self.grouping = grouping
 
 
 def load_groups(config: Config | AffinityConfig, file: str, folder: FilePath | None = None) -> list[Arrivals]:
@@ -128,8 +117,12 @@ def make_root(config: Config | AffinityConfig, tasks: Sequence[Task], families: 
     return root
 
 
-def existing(out: FilePath | str, config: Config | AffinityConfig, families: Iterable[Any]) -> System | None:
+def existing(
+    out: FilePath | str, config: Config | AffinityConfig, families: Iterable[Any], ledger: str | None = None
+) -> System | None:
     """The system in `out`, where that holds a run of the same configuration; `None` where it holds no run.
+
+    `ledger` is the URL that a command gives, with which it is opened.
 
     Raises:
         ConfigError: it holds a run of another configuration, whose first differing key is named, or other files.
@@ -155,7 +148,7 @@ def existing(out: FilePath | str, config: Config | AffinityConfig, families: Ite
                 f"{out} holds a run of another configuration: `{key}` was {_brief(before)} and is {_brief(now)}: "
                 f"choose another `--out`, or go on with `pathways resume {out}`."
             )
-    return System.open(out, families=families)
+    return System.open(out, families=families, ledger=ledger)
 
 
 def _others(directory: FilePath) -> list[str]:
@@ -193,9 +186,10 @@ def differences(a: Any, b: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
 
 
 def make_system(
-    out: FilePath | str, config: Config | AffinityConfig, tasks: Sequence[Task], families: Sequence[Any]
+    out: FilePath | str, config: Config | AffinityConfig, tasks: Sequence[Task], families: Sequence[Any],
+    ledger: str | None = None,
 ) -> System:
-    """A new system for a configuration, which it keeps as `config.yaml`, resolved."""
+    """A new system for a configuration, which it keeps as `config.yaml`, resolved; its ledger is at a URL, if given."""
     device = device_here(config.engine.device)
     stack = stack_size(config.engine.stack, device)
     config = replace(config, engine=replace(config.engine, stack=stack, device=device))
@@ -209,6 +203,7 @@ def make_system(
         stack=config.engine.stack,
         device=device,
         config=config.resolved(),
+        ledger=ledger,
     )
     # The same data, but words that look like numbers are quoted, so that it reads back equal.
     write_yaml(system.directory / "config.yaml", config.resolved())
@@ -218,13 +213,19 @@ def make_system(
 
 
 def engine_of(config: Config | AffinityConfig, system: System) -> Any:
-    """The engine that a configuration names, to be used as a context; its device is the run's where it says `auto`."""
+    """The engine that a configuration names, to be used as a context; its device is the run's where it says `auto`.
+
+    The system traces what that engine does, or not, as the configuration says.
+    """
+    system.tracing = config.engine.trace
     made = resolve(ENGINES, config.engine.kind, "`engine.kind`")
     device = system.device if config.engine.device == "auto" else config.engine.device
     return made(workers=config.engine.workers, cache_bytes=config.engine.cache_bytes, device=device)
 
 
-def carry_out(system: System, config: Config, groups: Sequence[Arrivals], progress: Progress) -> None:
+def carry_out(
+    system: System, config: Config, groups: Sequence[Arrivals], progress: Progress, *, share: bool = False
+) -> None:
     """Learn what is not learned yet, in order, then run the controls; what is recorded is not done again.
 
     Tasks that were forgotten on request stay forgotten.
@@ -234,24 +235,64 @@ def carry_out(system: System, config: Config, groups: Sequence[Arrivals], progre
         config: what to learn with.
         groups: the tasks, as `load_groups` gives them.
         progress: called with an `Event` after each result.
+        share: leave to other drivers what they are at, and wait for it at the end; else it is an error.
     """
     system.training = config.training
     forgotten = system.ledger.forgotten(task.name for task in in_order(groups))
-    groups = [Arrivals((task for task in g if task.name not in forgotten), g.grouping) for g in groups]
-    tasks = in_order(groups)
+    kept = [Arrivals((task for task in g if task.name not in forgotten), g.grouping) for g in groups]
+    tasks = in_order(kept)
     system.attach(task for task in tasks if task.name in system.records)
     with engine_of(config, system) as engine:
-        for group in groups:
-            if all(task.name in system.records for task in group):
-                continue
-            strategy, divided = config.strategy.strategy, [list(group)]
-            if group.grouping:
-                strategy, divided = guarded(strategy), divide(system, group, group.grouping, engine, progress)[0]
-            for part in divided:
-                if not all(task.name in system.records for task in part):
-                    system.learn(part, strategy, engine, progress=progress)
-        for control in config.controls:
-            system.compare(tasks, control.strategy, engine, progress=progress)
+        going = waves(system, config, groups, forgotten, engine, progress)
+        in_turn(system, [_part(system, config, wave, engine, progress) for wave in going if in_order(wave)], share)
+        system.attach(tasks)  # what another driver froze and was killed before it recorded
+        in_turn(system, [Control(system, tasks, c.strategy, engine, progress) for c in config.controls], share)
+    if share:
+        system.collect()
+
+
+def waves(
+    system: System, config: Config, groups: Sequence[Arrivals], forgotten: Container[str] = (),
+    engine: Any = None, progress: Progress | None = None,
+) -> list[list[Arrivals]]:
+    """What is learned at the same time, wave after wave, without tasks that were forgotten.
+
+    Forgetting a task does not move others to another wave, unless affinity was not measured when it was forgotten.
+    """
+    def kept(group: Arrivals) -> Arrivals:
+        return Arrivals((task for task in group if task.name not in forgotten), group.grouping)
+
+    rule = config.at_once
+    if isinstance(rule, int):
+        return [[kept(group) for group in groups[at : at + rule]] for at in range(0, len(groups), rule)]
+    of = {task.name: kept(group) for group in groups for task in group}
+    try:
+        named, _ = waves_by_affinity(system, in_order(groups), rule, measure=False)
+    except NotMeasured:
+        named, _ = waves_by_affinity(system, in_order(of.values()), rule, engine, progress)
+    return [[of[name] for name in wave] for wave in named]
+
+
+def decided_waves(
+    out: FilePath | str, config: Config, groups: Sequence[Arrivals]
+) -> tuple[tuple[str, ...], ...] | None:
+    """The waves that affinity has decided in the run in `out`; `None` where there is none, or nothing was measured."""
+    if not isinstance(config.at_once, AtOnce) or not (located(out)[0] / "system.json").exists():
+        return None
+    with System.open(out) as system:
+        system.training = config.training
+        try:
+            return waves_by_affinity(system, in_order(groups), config.at_once, measure=False)[0]
+        except NotMeasured:
+            return None
+
+
+def _part(system: System, config: Config, wave: Sequence[Arrivals], engine: Any, progress: Progress) -> Part:
+    """What one driver does at a time: what arrives together, or what is learned at the same time."""
+    groups = [group for group in wave if group]
+    if len(wave) == 1:
+        return Arrival(system, groups[0], config.strategy.strategy, engine, progress)
+    return Wave(system, groups, config.strategy.strategy, engine, progress)
 
 
 def _brief(value: Any) -> str:

@@ -66,6 +66,8 @@ class PathModule(nn.Module):
         weights: for each module reference, its tensors, or a generator to initialise it from.
         families: the families that specs may name.
         shared: modules of other paths of the same candidate: drafts of one name become one module.
+        lend: whether frozen modules read the tensors that `weights` gives in place, not copies of their own: for
+            trainers, which see to it that nothing writes to them.
 
     Raises:
         PathError: ports that do not fit, or weights that are not those of the module.
@@ -77,9 +79,12 @@ class PathModule(nn.Module):
         weights: Weights,
         families: Families = BUILT_IN,
         shared: dict[tuple[object, ...], nn.Module] | None = None,
+        *,
+        lend: bool = False,
     ) -> None:
         super().__init__()
         self.path = path
+        self._lend = lend
         self._families = families
         self._shared = {} if shared is None else shared
         self.held = nn.ModuleDict()
@@ -140,7 +145,7 @@ class PathModule(nn.Module):
         host_module = self.held[host] if host else None
         module = build(ref.spec, ports, generator, parts=parts, host=host_module, families=self._families)  # type: ignore[arg-type]
         if not isinstance(given, torch.Generator):
-            _load(module, given, ref)
+            _load(module, given, ref, lend=self._lend and isinstance(ref, Frozen))
         frozen = isinstance(ref, Frozen)
         for parameter in module.parameters():
             parameter.requires_grad_(not frozen)
@@ -245,6 +250,10 @@ class PathModule(nn.Module):
         """The modules that train, by draft name."""
         return {ref.name: self.held[key] for key, ref in self._refs.items() if isinstance(ref, Draft)}  # type: ignore[misc]
 
+    def frozen(self) -> Iterator[tuple[Frozen, nn.Module]]:
+        """The modules that do not train, each with its reference."""
+        return ((ref, self.held[key]) for key, ref in self._refs.items() if isinstance(ref, Frozen))
+
     def module_of(self, ref: ModuleRef) -> Module | Delta:
         """The built module of a reference."""
         return next(self.held[key] for key, held in self._refs.items() if held == ref)  # type: ignore[return-value]
@@ -330,7 +339,7 @@ def _weighted(value: Value, weight: Tensor) -> Value:
     return Masked(tensor, value.mask) if isinstance(value, Masked) else tensor
 
 
-def _load(module: nn.Module, tensors: Mapping[str, Tensor], ref: ModuleRef) -> None:
+def _load(module: nn.Module, tensors: Mapping[str, Tensor], ref: ModuleRef, *, lend: bool) -> None:
     expected = {name: t.shape for name, t in module.state_dict().items()}
     found = {name: t.shape for name, t in tensors.items()}
     if expected != found:
@@ -338,7 +347,7 @@ def _load(module: nn.Module, tensors: Mapping[str, Tensor], ref: ModuleRef) -> N
         raise PathError(
             f"module {what} (`{ref.spec.family}`) must have tensors {_shapes(expected)}, found {_shapes(found)}."
         )
-    module.load_state_dict({name: t.clone() for name, t in tensors.items()}, assign=True)
+    module.load_state_dict({name: t if lend else t.clone() for name, t in tensors.items()}, assign=True)
 
 
 def _shapes(shapes: Mapping[str, torch.Size]) -> str:

@@ -212,6 +212,7 @@ class Candidate:
             that start a draft from the same weights, only the fittest keeps what became of it; of equals, the one of
             the lower hash.
         record: what is measured beside quality, and found in the result's `readings`; `None` is nothing.
+        workers: in how many parts each batch is cut: so many processes may train it together, to the same bits as one.
     """
 
     paths: Mapping[str, Path]
@@ -226,6 +227,7 @@ class Candidate:
     race: Race | None = None
     keep: str = field(default="all", compare=False)
     record: Record | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", FrozenDict({task: self.paths[task] for task in sorted(self.paths)}))
@@ -234,6 +236,10 @@ class Candidate:
             raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
         if self.keep not in KEEPS:
             raise ConfigError(f"`keep` must be one of {KEEPS}, found {self.keep!r}.")
+        if type(self.workers) is not int or self.workers < 1:
+            raise ConfigError(f"`workers` must be a whole number of at least 1, found {self.workers!r}.")
+        if self.workers > 1 and self.record is not None and self.record.while_training:
+            raise ConfigError(f"`workers` must be 1 where affinity is recorded as tasks train, found {self.workers}.")
         if set(self.data) != set(self.paths):
             raise ConfigError(f"`data` must name the tasks {sorted(self.paths)}, found {sorted(self.data)}.")
         drafts = self.drafts()
@@ -278,6 +284,7 @@ class Candidate:
             "repeat": self.repeat,
             "sampler": self.sampler if len(self.paths) > 1 and self.training.steps else None,
             "optimizer_state": self.optimizer_state,
+            **({"workers": self.workers} if self.workers > 1 and self.training.steps else {}),  # older hashes stay
         })
 
     def trained_paths(self, result: Result) -> dict[str, Path]:
@@ -290,7 +297,7 @@ class Candidate:
             "paths": {task: path.to_json() for task, path in self.paths.items()}, "training": self.training.to_json(),
             "data": dict(self.data), "run": self.run, "order": self.order, "repeat": self.repeat,
             "sampler": self.sampler, "optimizer_state": self.optimizer_state, "labels": dict(self.labels),
-            "race": self.race and self.race.to_json(),
+            "race": self.race and self.race.to_json(), **({"workers": self.workers} if self.workers > 1 else {}),
             **({"record": self.record.to_json()} if self.record else {}),
         }
 

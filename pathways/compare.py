@@ -31,6 +31,14 @@ def compare(
     system.refuse_damaged()
     for task in tasks:
         system.tasks[task.name] = task
+    with system.leased([f"{strategy.name}:"]):  # all of it: the next of its searches begins with what this one leaves
+        _compare(system, tasks, strategy, engine, progress)
+    system.collect()
+
+
+def _compare(
+    system: System, tasks: Sequence[Task], strategy: Strategy, engine: Engine | None, progress: Progress | None
+) -> None:
     if getattr(strategy, "joint", False):
         _run(system, [list(tasks)], strategy, engine, progress)
     elif getattr(strategy, "sequential", False):
@@ -40,7 +48,6 @@ def compare(
             memory = system.ledger.control(strategy.name, task.name)["memory"]  # type: ignore[index]
     else:
         _run(system, [[task] for task in tasks], strategy, engine, progress)
-    system.collect()
 
 
 def _run(

@@ -17,6 +17,8 @@ from .candidate import Training
 from .devices import device_here
 from .errors import ConfigError, PathwaysError
 from .files import write_atomically
+from .ledger import Ledger
+from .ledger_url import server_url, without_password
 from .manifest import SystemRecord
 from .mirror import Mirror
 from .path import Path
@@ -35,8 +37,15 @@ def create_system(
     stack: int | str,
     config: Mapping[str, Any],
     device: str = "cpu",
+    ledger: str | None = None,
+    *,
+    place: str | None = None,
 ) -> None:
-    """Write a new run directory: root blobs, `config.yaml`, at last `system.json`, which makes it one."""
+    """Write a new run directory: root blobs, `config.yaml`, at last `system.json`, which makes it one.
+
+    A `ledger` in a database is claimed first, by a name that a creation which was cut short gives it again: it follows
+    from the configuration and the run's place, where that is not the directory.
+    """
     if manifest.system_file(directory).exists():
         raise PathwaysError(
             f"`directory` must not hold a system, {directory} does: open it with `System.open`, or choose another."
@@ -52,24 +61,33 @@ def create_system(
         headless.ports(families)
     resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch, "stack": stack}
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
+    resolved.pop("ledger", None)  # where it is recorded does not change what is computed
     run = content_hash([resolved, headless.to_json() if headless else None])
+    claim = claimed(ledger, content_hash([run, place or str(directory.resolve())])) if ledger else None
     record = SystemRecord(
-        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training
+        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=claim
     )
     manifest.write_system(directory, record)
 
 
 def create_there(url: str, *settings: Any) -> None:
     """As `create_system`, on storage: made in the mirror, then pushed, `system.json` last."""
-    mirror = Mirror(url)
-    with mirror.driving():
+    mirror, ledger = Mirror(url), settings[-1]
+    with mirror.driving(alone=ledger is None), mirror.settled():
         if mirror.pull():
             raise PathwaysError(
                 f"`directory` must not hold a system, {mirror.url} does: open it with `System.open`, or choose another."
             )
         mirror.clear()
-        create_system(mirror.directory, *settings)
+        create_system(mirror.directory, *settings, place=mirror.url)
         mirror.publish(Pool(mirror.directory / "pool"))
+
+
+def claimed(ledger: str, name: str) -> dict[str, str]:
+    """Claim a database for the ledger of a new run; returns what `system.json` keeps of it."""
+    with Ledger(server_url(ledger)) as opened:
+        opened.claim(name)
+    return {"url": without_password(ledger), "run": name}
 
 
 def install_root(name: str, pool: Pool) -> Path:

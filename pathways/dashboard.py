@@ -17,8 +17,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from .errors import LedgerError
+from .fields import read_json
 from .ledger import Ledger
 from .ledger_rows import Row
+from .ledger_url import chosen_url
 from .optuna_study import quietly
 
 
@@ -42,11 +44,9 @@ def write_study(run_dir: str | FilePath, out: str | FilePath | None = None) -> F
 
     Reference: Akiba et al. 2019, "Optuna: a next-generation hyperparameter optimization framework".
     """
-    ledger_file = FilePath(run_dir) / "ledger.db"
-    if not ledger_file.is_file():
-        raise LedgerError(f"{ledger_file} must be there, found no such file: is {run_dir} a run directory?")
+    place = _ledger_of(FilePath(run_dir))
     file = FilePath(out) if out is not None else FilePath(run_dir) / "optuna.db"
-    with Ledger(ledger_file) as ledger:
+    with Ledger(place) as ledger:
         rows = ledger.rows()
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".tmp-") as folder:
@@ -54,6 +54,17 @@ def write_study(run_dir: str | FilePath, out: str | FilePath | None = None) -> F
             for task in dict.fromkeys(task for row in rows for task in row.tasks):
                 _add_study(storage, task, [row for row in rows if task in row.tasks])
         os.replace(FilePath(folder) / "optuna.db", file)
+    return file
+
+
+def _ledger_of(run_dir: FilePath) -> str | FilePath:
+    """The database or file of a run's ledger."""
+    file, system = run_dir / "ledger.db", run_dir / "system.json"
+    stated = read_json(system).get("ledger") if system.is_file() else None
+    if stated:
+        return chosen_url(str(stated["url"])) or file
+    if not file.is_file():
+        raise LedgerError(f"{file} must be there, found no such file: is {run_dir} a run directory?")
     return file
 
 

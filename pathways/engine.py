@@ -32,6 +32,11 @@ class Dispatch:
     stacked: bool = False
     slots: tuple[int, ...] = ()
 
+    @property
+    def workers(self) -> int:
+        """How many trainers can work on it together: the most that one of its candidates asks for."""
+        return max((candidate.workers for candidate in self.candidates), default=1)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -53,7 +58,8 @@ class Answer:
 class Engine(Protocol):
     """Where trainers run. Nothing above knows whether that is this process, local processes or a cluster.
 
-    One that computes on something else than the processor says so by an attribute `device` (see `device_of`).
+    One that computes on something else than the processor says so by an attribute `device` (see `device_of`); one that
+    knows how many of its workers have something to do, by a method `busy()` (see `busy_of`).
     """
 
     @property
@@ -84,6 +90,12 @@ class Engine(Protocol):
     def close(self) -> None:
         """Stop the workers and wait until they are gone."""
         ...
+
+
+def busy_of(engine: Engine) -> int | None:
+    """How many of an engine's workers have something to do, by its method `busy()`; `None` where it cannot say."""
+    asked = getattr(engine, "busy", None)
+    return None if asked is None else asked()
 
 
 def device_of(engine: Engine) -> str:

@@ -31,8 +31,20 @@ class LedgerError(PathwaysError):
     """A ledger that cannot be used: another writer, another format, other numerics."""
 
 
+class HeldError(LedgerError):
+    """A lease that another process holds, or has taken over from this one."""
+
+
+class KnownError(DataError):
+    """A task that is learned already."""
+
+
 class EngineError(PathwaysError):
     """Workers that cannot be started or that keep dying."""
+
+
+class TeamError(EngineError):
+    """Ranks that train one candidate together and have lost each other, or were given different work."""
 
 
 class ForgettingError(PathwaysError):

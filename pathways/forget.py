@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from . import manifest
+from .trace_read import forget_task
 
 if TYPE_CHECKING:
     from .system import System
@@ -29,6 +30,9 @@ def forget(system: System, task: str) -> None:
         manifest.probe_file(system.directory, task).unlink(missing_ok=True)
         system.tasks.pop(task, None)
         system.__dict__.pop("used", None)  # what is assembled in memory
+        if "trace" in system.__dict__:
+            system.trace.close()
+        forget_task(system.directory, task)
         system.collect()
         shutil.rmtree(system.directory / "cache", ignore_errors=True)
         for drawn in (system.directory / "report.html", system.directory / "optuna.db"):

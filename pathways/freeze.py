@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -41,9 +41,9 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
 
     Blobs are forced to disk first, then each task's probe is written, then its manifest, which commits it.
     Tasks learned jointly commit one by one; a run that is killed in between freezes the rest when it resumes.
+    Processes that share the run do so one after another, and each only while it holds its tasks.
     """
     system.refresh()
-    carried = upkeep.carried(system) | set(system.root.frozen() if system.root else ())
     for task in tasks:
         won = winner.of(task.name)
         path = won.paths[task.name]
@@ -51,26 +51,42 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
         if task.name in system.records:
             _check_same(system.records[task.name], won)
             continue
+        system.pool.ensure(path.frozen())
         system.pool.sync(path.frozen())
-        sizes = path.costs(system.families).sizes
-        record = TaskRecord.of(
-            task,
-            Champion(
-                task.name, path, won.candidate.training, won.result.measures[task.name], won.candidate.hash,
-                won.parents, dict(won.extra),
-            ),
-            index=1 + max((other.index for other in system.briefs.values()), default=-1),
-            strategy=strategy,
-            test=test_value(path, task, system),
-            new_parameters=sum(n for blob, n in sizes.items() if blob not in carried and not system.shelf.users(blob)),
-            probe=write_probe(system.directory, task, path, system),
-        )
-        if system.mirror is not None:  # there first: what is committed here only would look forgotten there
-            kept = upkeep.needed(system, path.frozen())
-            system.mirror.commit(record, [blob for blob in path.frozen() if blob not in kept])
-        manifest.write_task(system.directory, record)
-        system.shelf.add(task.name)
-        remeasure(system)
+        test = test_value(path, task, system)
+        probe = probe_of(task, path, system)
+        if system.mirror is not None:
+            system.mirror.push_blobs(_new(system, path.frozen()))  # before others have to wait for it
+        with upkeep.freezing(system):
+            for name in [t.name for t in tasks]:  # a process that was silent for too long may have lost them
+                system.ledger.renew(name, system.owner, system.lease_seconds)
+            sizes = path.costs(system.families).sizes
+            least = 1 + max((other.index for other in system.briefs.values()), default=-1)
+            record = TaskRecord.of(
+                task,
+                Champion(
+                    task.name, path, won.candidate.training, won.result.measures[task.name], won.candidate.hash,
+                    won.parents, dict(won.extra),
+                ),
+                index=system.ledger.place(task.name, least),
+                strategy=strategy,
+                test=test,
+                new_parameters=sum(sizes[blob] for blob in _new(system, sizes)),
+                probe=write_probe(system.directory, task, probe),
+            )
+            if system.mirror is None:
+                manifest.write_task(system.directory, record, new=True)
+            else:
+                system.mirror.commit(record, _new(system, path.frozen()))
+            system.shelf.add(task.name)
+            _record_late(system)
+
+
+def _new(system: System, blobs: Iterable[str]) -> list[str]:
+    """Those of the blobs that no champion, root or control keeps yet."""
+    every = list(blobs)
+    kept = upkeep.needed(system, every)
+    return [blob for blob in every if blob not in kept]
 
 
 def _check_same(record: TaskRecord, winner: Winner) -> None:
@@ -89,10 +105,22 @@ def remeasure(system: System) -> None:
     path of the same blobs gives the same outputs, and only `verify`, which proves it, has to compute them again. All
     are recorded, unless a run was killed before it recorded one, or did not have the data then.
     """
+    if _late(system):
+        with upkeep.freezing(system):
+            _record_late(system)
+
+
+def _late(system: System) -> list[str]:
+    """The tasks from the first on that is not recorded though it could be."""
     done = set(system.ledger.learned())
     names = list(system.briefs)
     first = next((i for i, name in enumerate(names) if name in system.tasks and name not in done), len(names))
-    late = names[first:]  # of these some may be recorded, and must stand behind what they come after
+    return names[first:]
+
+
+def _record_late(system: System) -> None:
+    late = _late(system)  # of these some may be recorded, and must stand behind what they come after
+    done = set(system.ledger.learned()) if late else set()
     recorded = system.ledger.evaluations(SYSTEM, carried=False) if done.intersection(late) else []
     own = {e.task: e for e in recorded if e.after == e.task} | {n: _own(system, n) for n in late if n in system.tasks}
     if late:
@@ -127,16 +155,20 @@ def test_value(path: Path, task: Task, system: System) -> float:
 # -- probes -------------------------------------------------------------------------------------------------
 
 
-def write_probe(directory: FilePath, task: Task, path: Path, system: System) -> str:
-    """Store a fixed batch of inputs beside the outputs of the champion, reloaded from disk; its file's SHA-256."""
+def probe_of(task: Task, path: Path, system: System) -> bytes:
+    """A fixed batch of inputs beside the outputs of the champion, reloaded from disk, as the bytes of a file."""
     split: Split = task.splits["validation"]
     order = torch.randperm(len(split), generator=torch_generator("probe", task.fingerprint))
     chosen = take(split, order[:PROBE_SAMPLES].sort().values)
     tensors = flat(chosen.inputs)
     tensors["output"] = replay(path, task_inputs(task, chosen.inputs), system)
-    data = to_bytes({name: tensor.contiguous() for name, tensor in tensors.items()})
-    write_atomically(manifest.probe_file(directory, task.name), data)
-    return hashlib.sha256(data).hexdigest()
+    return to_bytes({name: tensor.contiguous() for name, tensor in tensors.items()})
+
+
+def write_probe(directory: FilePath, task: Task, probe: bytes) -> str:
+    """Store the probe of a task; its file's SHA-256."""
+    write_atomically(manifest.probe_file(directory, task.name), probe)
+    return hashlib.sha256(probe).hexdigest()
 
 
 def replay(path: Path, inputs: Mapping[str, Value], system: System) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from pathlib import Path as FilePath
 
@@ -12,6 +13,7 @@ from .engine import CACHE_BYTES, Answer, Dispatch
 from .errors import EngineError
 from .pool import Pool
 from .task import Task
+from .trace import HERE, WAIT, Span, shifted
 from .trainer import Trainer
 from .trainer.prefix_cache import prefixes_of
 
@@ -32,7 +34,7 @@ class InProcess:
     def __init__(self, cache_bytes: int = CACHE_BYTES, device: str = "cpu") -> None:
         self.cache_bytes = cache_bytes
         self.device = device_here(device)
-        self._queue: deque[Dispatch] = deque()
+        self._queue: deque[tuple[Dispatch, float]] = deque()  # each with when it was queued
         self._trainer: Trainer | None = None
 
     def open(self, pool: FilePath, families: Families = BUILT_IN) -> None:
@@ -49,18 +51,20 @@ class InProcess:
     def submit(self, dispatch: Dispatch) -> None:
         """Queue a dispatch."""
         self._opened()
-        self._queue.append(dispatch)
+        self._queue.append((dispatch, time.time()))
 
     def next(self, timeout: float | None = None) -> Answer | None:
         """Train the next dispatch; `None` where none is queued."""
         if not self._queue:
             return None
-        dispatch = self._queue.popleft()
-        return Answer(dispatch, tuple(self._opened().run(dispatch.candidates, dispatch.stacked, dispatch.slots)))
+        (dispatch, queued), trainer = self._queue.popleft(), self._opened()
+        waited = Span(WAIT, HERE, queued, max(0.0, time.time() - queued))
+        results = trainer.run(dispatch.candidates, dispatch.stacked, dispatch.slots)
+        return Answer(dispatch, tuple(results), (waited, *shifted(trainer.spans, 0.0, HERE)))
 
     def cancel(self, dispatch: int) -> bool:
         """Drop a dispatch that has not started; whether it was dropped."""
-        waiting = [d for d in self._queue if d.id == dispatch]
+        waiting = [entry for entry in self._queue if entry[0].id == dispatch]
         for found in waiting:
             self._queue.remove(found)
         return bool(waiting)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -12,15 +14,18 @@ from pathways.modules import BUILT_IN, Families
 from . import stack_plan
 from .candidate import Candidate, Result
 from .devices import kind_of
-from .engine import Dispatch, Engine
+from .engine import Dispatch, Engine, busy_of
 from .errors import PathwaysError
+from .paces import IN_FLIGHT, Pace, Rounds, Steady
 from .progress import Event, Progress
-from .strategy import Search, Winner
+from .strategy import Search, SteadySearch, Winner
 
 if TYPE_CHECKING:
     from .ledger import Ledger
     from .pool import Pool
+    from .trace_file import Trace
 
+More = Callable[[], Sequence[tuple["Work", Sequence[Candidate]]]]
 _numbers = count()  # of dispatches in this process: an answer that an interrupted search left behind is not mistaken
 
 
@@ -32,14 +37,21 @@ class Work:
         search: what asks and is told.
         strategy: its name, for the ledger.
         tasks: names of the tasks it learns.
+        log: under which name the order of its asks and answers is kept, where it is worked off steadily, without
+            rounds; in rounds where empty.
     """
 
     search: Search
     strategy: str
     tasks: tuple[str, ...]
+    log: str = ""
     tried: int = 0
     best: float = float("-inf")
     failures: set[str] = field(default_factory=set)
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pace = Rounds(self.search)
 
     def see(self, result: Result) -> Event:
         """Take a result; returns where the search stands."""
@@ -74,6 +86,7 @@ class Bench:
         device: what the engine's trainers compute on: families say on which kind of device stacking pays.
         alive: called before each round, to renew leases.
         progress: called with an `Event` after each result.
+        trace: takes what was done when, where that is wanted.
     """
 
     ledger: Ledger
@@ -85,48 +98,98 @@ class Bench:
     device: str = "cpu"
     alive: Callable[[], None] = lambda: None
     progress: Progress = lambda event: None
+    trace: Trace | None = None
 
 
 def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Winner]]:
-    """Run searches side by side to their ends, and give each with its winner as it ends.
+    """Run searches side by side to their ends, and give each with its winner, in the order of `works`.
 
-    Every candidate is looked up in the ledger before it is trained, so a resumed search runs through its
-    committed part and goes on where the record ends.
+    None waits for another. Every candidate is looked up in the ledger before it is trained, so a resumed search runs
+    through its committed part and goes on where the record ends; one without rounds does so by its log.
 
     Raises:
+        LedgerError: a search without rounds does not ask again for what its log says.
         PathwaysError: no candidate of a search could be trained; the message says why each failed.
     """
-    running = list(works)
-    while running:
-        bench.alive()
-        asked = {id(work): work.search.ask() for work in running}
-        for work in [work for work in running if not asked[id(work)]]:
-            running.remove(work)
-            yield work, work.winner()
-        results: dict[str, Result] = {}
-        for work, result in try_all([(work, asked[id(work)]) for work in running], bench):
-            results[result.candidate] = result
-            bench.progress(work.see(result))
-        for work in running:
-            work.search.tell([(candidate, results[candidate.hash]) for candidate in asked[id(work)]])
+    for work in works:
+        _begin(work, bench)
+    seen = -1
+
+    def more() -> list[tuple[Work, list[Candidate]]]:
+        nonlocal seen
+        running = sum(not work.pace.ended for work in works)
+        room = -(-IN_FLIGHT * bench.engine.workers // max(1, running)) * bench.dispatch
+        asked = [(work, candidates) for work in works if (candidates := work.pace.ask(room))]
+        if (rounds := sum(work.pace.rounds for work in works)) != seen:
+            seen = rounds
+            bench.alive()
+        return asked
+
+    left = deque(works)
+    for work, result in try_all((), bench, more):
+        if work.pace.take(result):
+            bench.progress(replace(work.see(result), busy=busy_of(bench.engine), workers=bench.engine.workers))
+        while left and left[0].pace.ended:
+            yield left[0], left.popleft().winner()
+    for work in left:
+        yield work, work.winner()
 
 
-def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> Iterator[tuple[Work, Result]]:
-    """Each distinct candidate's result, from the ledger or from a trainer, as they come; one transaction a dispatch."""
+def _begin(work: Work, bench: Bench) -> None:
+    """Set a search on its pace; one without rounds goes through its log first."""
+    search = work.search
+    if not work.log or not isinstance(search, SteadySearch):
+        return
+    steady = Steady(search, work.log)
+    told: list[tuple[Candidate, Result]] = []
+
+    def known(candidate: Candidate, together: Sequence[Candidate]) -> Result:
+        result = _whole(bench, {candidate.hash: candidate}).get(candidate.hash)
+        if result is None:  # made again with those it was planned with, so that it gets the same bytes
+            again = {found.candidate: found for _, found in try_all([(work, together)], bench)}
+            result = again[candidate.hash]
+        told.append((candidate, result))
+        bench.progress(work.see(result))
+        return result
+
+    steady.replay(bench.ledger.log(work.log), known)
+    if told:
+        bench.ledger.reuse(work.strategy, work.tasks, told)
+    work.pace = steady
+
+
+def try_all(
+    asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench, more: More = lambda: (),
+) -> Iterator[tuple[Work, Result]]:
+    """Each distinct candidate's result, from the ledger or from a trainer, as they come; one transaction a dispatch.
+
+    Args:
+        asked: what to try: those of one entry are planned together, as stacks.
+        bench: where.
+        more: called after each answer, when its results are given: what else to try.
+    """
     sent: dict[int, tuple[Work, Mapping[str, str]]] = {}
-    taken: set[str] = set()
-    for work, candidates in asked:
-        distinct = {candidate.hash: candidate for candidate in candidates if candidate.hash not in taken}
-        taken |= set(distinct)
-        known = _whole(bench, distinct)
-        if known:
-            bench.ledger.reuse(work.strategy, work.tasks, [(distinct[key], result) for key, result in known.items()])
-            yield from ((work, result) for result in known.values())
-        for dispatch, alone in _dispatches(distinct.values(), known, bench):
-            sent[dispatch.id] = (work, alone)
-            bench.pool.ensure(blob for candidate in dispatch.candidates for blob in candidate.blobs())
-            bench.engine.submit(dispatch)
-    while sent:
+    under_way: dict[str, list[tuple[Work, Candidate]]] = {}  # by hash, with the other searches that wait for it
+    asked = asked or more()
+    while asked or sent:
+        for work, candidates in asked:
+            distinct = {candidate.hash: candidate for candidate in candidates}
+            for key in under_way.keys() & distinct.keys():
+                under_way[key].append((work, distinct[key]))
+            new = {key: candidate for key, candidate in distinct.items() if key not in under_way}
+            known = _whole(bench, new)
+            if known:
+                pairs = [(distinct[key], result) for key, result in known.items()]
+                bench.ledger.reuse(work.strategy, work.tasks, pairs, work.pace.notes(known))
+                yield from ((work, result) for result in known.values())
+            for dispatch, alone in _dispatches(distinct.values(), {*known, *under_way}, bench):
+                sent[dispatch.id] = (work, alone)
+                under_way |= {candidate.hash: [] for candidate in dispatch.candidates}
+                bench.pool.ensure(blob for candidate in dispatch.candidates for blob in candidate.blobs())
+                bench.engine.submit(dispatch)
+        asked = more()
+        if asked or not sent:
+            continue
         answer = bench.engine.next()
         if answer is None:
             raise PathwaysError(f"the engine lost {len(sent)} dispatches: run `pathways resume`.")
@@ -135,14 +198,29 @@ def try_all(asked: Sequence[tuple[Work, Sequence[Candidate]]], bench: Bench) -> 
         work, alone = sent.pop(answer.dispatch.id)
         results = [replace(r, alone=alone.get(r.candidate, r.alone)) for r in answer.results]
         pairs = list(zip(answer.dispatch.candidates, results, strict=True))
-        bench.ledger.commit(work.strategy, work.tasks, answer.dispatch.id, pairs)
+        notes = work.pace.notes([result.candidate for result in results])
+        began = time.time()
+        bench.ledger.commit(work.strategy, work.tasks, answer.dispatch.id, pairs, notes)
+        if bench.trace is not None:
+            bench.trace.add(answer, results, work.strategy, work.tasks, (began, time.time() - began))
         yield from ((work, result) for _, result in pairs)
+        for result in results:
+            for other, candidate in under_way.pop(result.candidate):
+                if other is not work:
+                    notes = other.pace.notes([result.candidate])
+                    bench.ledger.reuse(other.strategy, other.tasks, [(candidate, result)], notes)
+                    yield other, _named(bench.ledger, candidate, result)
+        asked = more()
+    if bench.trace is not None:
+        bench.trace.flush()
 
 
 def _dispatches(
     candidates: Iterable[Candidate], known: Container[str], bench: Bench
 ) -> Iterator[tuple[Dispatch, Mapping[str, str]]]:
-    """What is sent for a generation: its stacks, then the rest by `dispatch`, each without what is known.
+    """What is sent for a generation without what is known: its stacks, those that train data-parallel, the rest.
+
+    The rest goes by `dispatch`.
 
     Beside each dispatch stands why its candidates train alone, by hash.
     """
@@ -150,7 +228,11 @@ def _dispatches(
     for group in plan.stacks:
         if missing := tuple(candidate for candidate in group.candidates if candidate.hash not in known):
             yield Dispatch(next(_numbers), missing, True, group.slots), {}
-    rest = [(candidate, why) for candidate, why in plan.alone if candidate.hash not in known]
+    left = [(candidate, why) for candidate, why in plan.alone if candidate.hash not in known]
+    for candidate, why in left:
+        if candidate.workers > 1:  # its trainers are its own
+            yield Dispatch(next(_numbers), (candidate,)), {candidate.hash: why}
+    rest = [(candidate, why) for candidate, why in left if candidate.workers == 1]
     for start in range(0, len(rest), bench.dispatch):
         some = rest[start : start + bench.dispatch]
         yield Dispatch(next(_numbers), tuple(c for c, _ in some)), {c.hash: why for c, why in some}

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import URL, Connection, case, delete, func, insert, inspect, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import case, delete, func, insert, select, update
 
 from . import leases
 from .candidate import Candidate, Result
 from .errors import LedgerError
+from .ledger_link import repeated
+from .ledger_log import Line, forget_log, keep_log, read_log
+from .ledger_owned import Owned
 from .ledger_readings import forget_readings, keep_readings, with_readings
 from .ledger_rows import (
     SYSTEM,
@@ -41,15 +41,18 @@ from .ledger_sql import (
     upsert,
     where,
 )
-from .ledger_tables import FORMAT, candidates, connect, controls, create_tables, evaluations, meta, tried
+from .ledger_tables import candidates, controls, evaluations, meta, tried
 
 Pairs = Sequence[tuple[Candidate, Result]]
 
 _FORGOTTEN = "forgotten:"
 
 
-class Ledger:
+class Ledger(Owned):
     """Candidates, results, evaluations, controls and leases of a run. Every write is one transaction.
+
+    In a server database all of it may be done again: a connection that is lost is made anew, and what was under way
+    is repeated, since it leaves what is recorded already as it is.
 
     Args:
         url_or_path: a SQLite file (made where it does not exist), or the URL of another database.
@@ -66,78 +69,16 @@ class Ledger:
         0.9
     """
 
-    def __init__(self, url_or_path: str | Path) -> None:
-        text = str(url_or_path)
-        try:
-            self.engine = connect(text if "://" in text else URL.create("sqlite", database=text))
-        except (SQLAlchemyError, ImportError) as error:
-            raise LedgerError(f"`url_or_path` must be a file or a URL, found {text!r}: {error}") from None
-        # The URL of a server may hold a password, which no message may show.
-        self.where = self.engine.url.render_as_string(hide_password=True) if "://" in text else text
-        try:
-            self._check_format()
-        except LedgerError:
-            self.engine.dispose()
-            raise
-
-    def close(self) -> None:
-        """Close the connections; the last to close a SQLite file folds its write-ahead log back into it."""
-        self.engine.dispose()
-
-    def __enter__(self) -> Ledger:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def _check_format(self) -> None:
-        with self._transaction() as connection:
-            tables = set(inspect(connection).get_table_names())
-        if not tables:
-            self._write_twice(create_tables)
-        with self._transaction() as connection:
-            query = select(meta.c.value).where(meta.c.key == "format")
-            found = connection.execute(query).scalar() if not tables or "meta" in tables else None
-        if found != str(FORMAT):
-            what = f"format {found}" if found else "another database"
-            raise LedgerError(
-                f"{self.where} must be a ledger of format {FORMAT}, found {what}: use the release that wrote it."
-            )
-
-    def sync(self) -> None:
-        """Force what was committed to disk, so that it survives a power cut; servers do so at each commit."""
-        if self.engine.dialect.name == "sqlite":
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
-
-    @contextmanager
-    def _transaction(self, write: bool = False) -> Iterator[Connection]:
-        try:
-            with self.engine.connect().execution_options(write=write) as connection, connection.begin():
-                yield connection
-        except SQLAlchemyError as error:
-            reason = getattr(error, "orig", None) or error
-            raise LedgerError(f"{self.where} must be a ledger that can be used, found: {reason}.") from error
-
-    def _write_twice(self, change: Callable[[Connection], None]) -> None:
-        """Make a change; where another writer of a server database was earlier, look again and repeat."""
-        try:
-            with self._transaction(write=True) as connection:
-                change(connection)
-        except LedgerError as error:
-            if not isinstance(error.__cause__, IntegrityError):
-                raise
-            with self._transaction(write=True) as connection:
-                change(connection)
-
     # -- candidates ---------------------------------------------------------------------------------------
 
+    @repeated
     def known(self, hashes: Iterable[str]) -> dict[str, Result]:
         """The results of those candidates that were tried already, by candidate hash."""
         with self._transaction() as connection:
             found = chosen(connection, candidates, candidates.c.keys(), hashes)
             return with_readings(connection, {row["hash"]: result_of(row) for row in found if not row["lost"]})
 
+    @repeated
     def candidate(self, hash: str) -> Candidate:
         """The whole candidate of that hash, as first asked for; a `LedgerError` where there is none."""
         with self._transaction() as connection:
@@ -147,7 +88,10 @@ class Ledger:
             raise LedgerError(f"`hash` must be of a candidate in {self.where}, found {hash!r}: `rows()` lists them.")
         return Candidate.from_json(data)
 
-    def commit(self, strategy: str, tasks: Sequence[str], dispatch: int, pairs: Pairs) -> None:
+    @repeated
+    def commit(
+        self, strategy: str, tasks: Sequence[str], dispatch: int, pairs: Pairs, log: Sequence[Line] = ()
+    ) -> None:
         """Record a dispatch in one transaction; what is recorded already stays as it is and counts once.
 
         Args:
@@ -155,6 +99,7 @@ class Ledger:
             tasks: the tasks it is learning.
             dispatch: the dispatch's number.
             pairs: each candidate with its result.
+            log: lines of its search's log, where it is one without rounds, kept in the same transaction.
 
         Raises:
             LedgerError: a result belongs to another candidate, or labels are not plain data.
@@ -168,7 +113,7 @@ class Ledger:
         asked = [candidate for candidate, _ in pairs]
         now = time.time()
 
-        def change(connection: Connection) -> None:
+        with self._transaction(write=True) as connection:
             lost = lost_among(connection, asked)
             new = {c.hash: candidate_values(c, r, dispatch, now) for c, r in pairs if lost.get(c.hash, True)}
             if fresh := [values for hash, values in new.items() if hash not in lost]:
@@ -177,25 +122,32 @@ class Ledger:
                 connection.execute(update(candidates).where(candidates.c.hash == hash).values(**new[hash]))
             keep_readings(connection, pairs, new)
             note(connection, strategy, tasks, asked, new)
+            keep_log(connection, tasks, log)
 
-        self._write_twice(change)
-
-    def reuse(self, strategy: str, tasks: Sequence[str], pairs: Pairs) -> None:
+    @repeated
+    def reuse(self, strategy: str, tasks: Sequence[str], pairs: Pairs, log: Sequence[Line] = ()) -> None:
         """Note that a strategy asked for candidates whose results were known: they cost it nothing.
 
-        What the same strategy had trained for the same task (a resumed run) stays noted as trained.
+        What the same strategy had trained for the same task (a resumed run) stays noted as trained. `log` as in
+        `commit`.
         """
         asked = [candidate for candidate, _ in pairs]
 
-        def change(connection: Connection) -> None:
+        with self._transaction(write=True) as connection:
             lost = lost_among(connection, asked)
             for candidate in asked:
                 if lost.get(candidate.hash, True):
                     raise LedgerError(f"`pairs` must be in the ledger, found {candidate.hash} which is not: commit it.")
             note(connection, strategy, tasks, asked, ())
+            keep_log(connection, tasks, log)
 
-        self._write_twice(change)
+    @repeated
+    def log(self, search: str) -> list[Line]:
+        """What a search without rounds asked and was told, in that order; empty where nothing is kept of it."""
+        with self._transaction() as connection:
+            return read_log(connection, search)
 
+    @repeated
     def drop(self, hashes: Iterable[str]) -> None:
         """Strike out candidates whose blobs are lost: no longer `known`, they are trained again if asked for.
 
@@ -205,6 +157,7 @@ class Ledger:
             for some in chunks(hashes):
                 connection.execute(update(candidates).where(candidates.c.hash.in_(some)).values(lost=True))
 
+    @repeated
     def rows(self, task: str | None = None, strategy: str | None = None) -> list[Row]:
         """What was tried (for `task`, by `strategy`), in commit order; a joint candidate is one row."""
         query = (
@@ -221,12 +174,14 @@ class Ledger:
                     found[key] = row_of(dict(row))
             return list(found.values())
 
+    @repeated
     def costs(self, task: str | None = None) -> dict[str, Cost]:
         """What each strategy paid, for `task` or in all; the tasks of a joint candidate share its cost."""
         query = paid_for().where(*where(tried, task=task))
         with self._transaction() as connection:
             return {name: Cost(*cost) for name, *cost in connection.execute(query)}
 
+    @repeated
     def costs_by_task(self) -> dict[str, dict[str, Cost]]:
         """What `costs` gives for each task, by its name."""
         with self._transaction() as connection:
@@ -235,15 +190,17 @@ class Ledger:
                 found.setdefault(task, {})[name] = Cost(*cost)
             return found
 
+    @repeated
     def trained_alone(self) -> dict[str, int]:
         """How many candidates were trained by themselves, by why; under an empty reason those that were stacked."""
-        why = case((candidates.c.stack > 1, ""), else_=candidates.c.alone)
+        why = case((candidates.c.stack > 1, ""), else_=candidates.c.alone).label("why")
         query = select(why, func.count()).group_by(why).order_by(func.count().desc(), why)
         with self._transaction() as connection:
             return {reason: count for reason, count in connection.execute(query)}
 
     # -- evaluations and controls -------------------------------------------------------------------------
 
+    @repeated
     def record_evaluation(
         self, strategy: str, after: str, task: str, split: str, metric: str, value: float, n: int
     ) -> None:
@@ -262,6 +219,7 @@ class Ledger:
         with self._transaction(write=True) as connection:
             upsert(connection, evaluations, key, {"metric": metric, "value": finite(value), "n": n})
 
+    @repeated
     def record_learned(self, learned: Sequence[Evaluation]) -> None:
         """Record what champions reach on their own tasks, in the order learned, in one transaction.
 
@@ -274,6 +232,7 @@ class Ledger:
                 connection.execute(delete(evaluations).where(*own))
                 connection.execute(insert(evaluations).values(**{**vars(e), "value": finite(e.value)}))
 
+    @repeated
     def evaluations(self, strategy: str | None = None, *, carried: bool = True) -> list[Evaluation]:
         """The evaluations (of `strategy`), in the order first recorded; NaN where a metric was not finite.
 
@@ -288,6 +247,7 @@ class Ledger:
             found = [evaluation_of(dict(row)) for row in connection.execute(query).mappings()]
         return carried_on(found, SYSTEM) if carried else found
 
+    @repeated
     def learned(self) -> list[str]:
         """The tasks that the system had learned when it was last measured, in order."""
         first = func.min(evaluations.c.id)
@@ -300,6 +260,7 @@ class Ledger:
         with self._transaction() as connection:
             return list(connection.execute(query).scalars())
 
+    @repeated
     def record_control(self, strategy: str, task: str, data: dict[str, Any]) -> None:
         """Record what came of a control on `task`, as plain data; replaces an earlier record."""
         with self._transaction(write=True) as connection:
@@ -309,12 +270,14 @@ class Ledger:
         """What was recorded of a control on `task`; `None` where nothing was."""
         return self.controls().get((strategy, task))
 
+    @repeated
     def controls(self) -> dict[tuple[str, str], dict[str, Any]]:
         """All controls, by (strategy, task), in the order they were first recorded."""
         with self._transaction() as connection:
             found = connection.execute(select(controls).order_by(controls.c.id)).mappings()
             return {(row["strategy"], row["task"]): row["data"] for row in found}
 
+    @repeated
     def keeps(self) -> list[Any]:
         """The paths, as plain data, whose blobs controls carry on from task to task."""
         with self._transaction() as connection:
@@ -323,6 +286,7 @@ class Ledger:
 
     # -- leases, forgetting -------------------------------------------------------------------------------
 
+    @repeated
     def lease(self, task: str, owner: str, seconds: float) -> None:
         """Become the one writer of `task` for `seconds`.
 
@@ -331,23 +295,28 @@ class Ledger:
         Raises:
             LedgerError: a live process holds it; the message names it and says for how long.
         """
-        self._write_twice(lambda connection: leases.acquire(connection, task, owner, seconds))
+        with self._transaction(write=True) as connection:
+            leases.acquire(connection, task, owner, seconds)
 
+    @repeated
     def renew(self, task: str, owner: str, seconds: float) -> None:
         """Hold the lease for `seconds` from now; a `LedgerError` where another process has taken it over."""
         with self._transaction(write=True) as connection:
             leases.renew(connection, task, owner, seconds)
 
+    @repeated
     def release(self, task: str, owner: str) -> None:
         """Give the lease back; nothing happens where `owner` does not hold it."""
         with self._transaction(write=True) as connection:
             leases.release(connection, task, owner)
 
+    @repeated
     def leased(self, except_by: str) -> list[str]:
         """The tasks that live processes other than the owner `except_by` hold."""
         with self._transaction() as connection:
             return leases.held_by_others(connection, except_by)
 
+    @repeated
     def forgotten(self, tasks: Iterable[str]) -> set[str]:
         """Which of the tasks were forgotten on request and are not to be learned again."""
         keys = {_forgotten(task): task for task in tasks}
@@ -355,6 +324,7 @@ class Ledger:
             query = select(meta.c.key).where(meta.c.key.startswith(_FORGOTTEN, autoescape=True))
             return {keys[key] for key in connection.execute(query).scalars() if key in keys}
 
+    @repeated
     def remember(self, tasks: Sequence[str]) -> None:
         """Note that tasks are to be learned, whether they were forgotten before or not."""
         with self._transaction(write=True) as connection:
@@ -363,11 +333,13 @@ class Ledger:
 
     # -- what searches leave ------------------------------------------------------------------------------
 
+    @repeated
     def begin(self, searches: Sequence[str]) -> None:
         """Note that searches of these names begin, which will leave blobs that nothing needs."""
         with self._transaction(write=True) as connection:
             note_begun(connection, searches)
 
+    @repeated
     def unswept(self) -> dict[str, bool]:
         """Keys of the searches (`key_of_search`) that began and whose blobs were not collected since.
 
@@ -376,17 +348,20 @@ class Ledger:
         with self._transaction() as connection:
             return begun(connection)
 
+    @repeated
     def swept(self, searches: Iterable[str]) -> None:
         """Note that what searches have left is collected, by their keys."""
         with self._transaction(write=True) as connection:
             for some in chunks(searches):
                 connection.execute(delete(meta).where(meta.c.key.in_(some)))
 
+    @repeated
     def blobs_of(self, tasks: Sequence[str]) -> set[str]:
         """The blobs of all candidates that were tried for these tasks, optimizer states among them."""
         with self._transaction() as connection:
             return blobs_tried(connection, tasks)
 
+    @repeated
     def forget(self, task: str) -> None:
         """Remove a task: what was tried for it, its evaluations (of it and after it) and its controls.
 
@@ -401,6 +376,7 @@ class Ledger:
             left = select(tried.c.hash).where(tried.c.hash == candidates.c.hash).exists()
             connection.execute(delete(candidates).where(~left))
             forget_readings(connection)
+            forget_log(connection, task)
             about = (evaluations.c.task == task) | (evaluations.c.after == task)
             connection.execute(delete(evaluations).where(about))
             connection.execute(delete(controls).where(controls.c.task == task))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,11 +18,13 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     type_coerce,
     update,
 )
 
 from .candidate import Candidate
+from .errors import LedgerError
 from .ledger_tables import candidates, controls, meta, tried
 
 _BEGUN = "begun:"
@@ -132,3 +135,17 @@ def note_begun(connection: Connection, searches: Sequence[str]) -> None:
     there = begun(connection)
     for key in sorted(map(key_of_search, searches)):
         upsert(connection, meta, {"key": key}, {"value": _AGAIN if key in there else _ONCE})
+
+
+def clock(connection: Connection) -> float:
+    """Seconds since 1970 (UTC) by the database's own clock, which all who use it share; a file's is this machine's."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    now = {
+        "postgresql": "EXTRACT(EPOCH FROM clock_timestamp())",
+        "mysql": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1e6",
+    }
+    name = "mysql" if connection.dialect.name == "mariadb" else connection.dialect.name
+    if name not in now:
+        raise LedgerError(f"`ledger` must be in a database whose clock is known, {sorted(now)}, found {name!r}.")
+    return float(connection.execute(text(f"SELECT {now[name]}")).scalar_one())

@@ -43,7 +43,7 @@ def looked_at(directory: str | FilePath, families: Iterable[type[Module] | type[
     directory, mirror = opened(directory)
     memo = None if (given := tuple(families)) else _read(facts_file(directory))
     known = Families(given, memo)
-    with System(directory, manifest.read_system(directory, known), known, mirror) as system:
+    with System(directory, manifest.read_system(directory, known), known, mirror=mirror) as system:
         yield system
     if memo is not None and memo.new:
         _write(facts_file(directory), memo)

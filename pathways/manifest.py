@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from pathways.modules import BUILT_IN, Families, content_hash
 
-from .errors import PathwaysError
+from .errors import HeldError, PathwaysError
 from .fields import parse_json, read_bytes
 from .files import json_bytes, write_atomically
 from .records import SystemRecord, TaskRecord, fingerprint
@@ -65,9 +65,12 @@ def read_system(directory: FilePath, families: Families = BUILT_IN) -> SystemRec
     return record
 
 
-def write_task(directory: FilePath, record: TaskRecord) -> None:
-    """Write or replace the record of a task, atomically: from here on the task is learned."""
-    _write(task_file(directory, record.name), record)
+def write_task(directory: FilePath, record: TaskRecord, *, new: bool = False) -> None:
+    """Write or replace the record of a task, atomically: from here on the task is learned.
+
+    With `new` it is not replaced: a `HeldError` where another process was earlier.
+    """
+    _write(task_file(directory, record.name), record, new)
 
 
 def task_bytes(record: TaskRecord) -> bytes:
@@ -142,8 +145,16 @@ def remove_task(directory: FilePath, task: str) -> None:
     task_file(directory, task).unlink(missing_ok=True)
 
 
-def _write(file: FilePath, record: SystemRecord | TaskRecord) -> None:
-    write_atomically(file, _bytes(file, record))
+def _write(file: FilePath, record: SystemRecord | TaskRecord, new: bool = False) -> None:
+    try:
+        write_atomically(file, _bytes(file, record), new=new)
+    except FileExistsError:
+        raise not_new(file) from None
+
+
+def not_new(file: object) -> HeldError:
+    """What is said where another process wrote a manifest that was to be new."""
+    return HeldError(f"{file} must not be there yet, found that another process wrote it meanwhile.")
 
 
 def _bytes(file: FilePath, record: SystemRecord | TaskRecord) -> bytes:
@@ -172,7 +183,7 @@ def _check_digest(file: FilePath, data: Any, digest: Any) -> None:
 
 
 __all__ = [
-    "SystemRecord", "TaskRecord", "fingerprint", "parse_task", "probe_file", "read_system", "read_task", "read_tasks",
-    "read_valid_tasks", "remove_strays", "remove_task", "system_file", "task_bytes", "task_file", "twin",
+    "SystemRecord", "TaskRecord", "fingerprint", "not_new", "parse_task", "probe_file", "read_system", "read_task",
+    "read_tasks", "read_valid_tasks", "remove_strays", "remove_task", "system_file", "task_bytes", "task_file", "twin",
     "write_system", "write_task",
 ]

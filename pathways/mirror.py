@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,12 +10,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from .errors import PathwaysError, StorageError
+from .file_lock import locked
 from .files import write_atomically
 from .ledger_snapshot import HEADER, restore, snapshot, token_of
-from .manifest import probe_file, task_bytes, task_file
+from .manifest import not_new, probe_file, task_bytes, task_file, write_task
 from .storage import Storage, is_url, without_password
 from .storage_lease import FOLDER, DriverLease
 
@@ -90,34 +90,40 @@ class Mirror:
         self.lease = DriverLease(self.storage)
         self.pulled = 0
         self._there: set[str] = set()  # blobs that this object has seen on storage
-        self._depth = 0
-        self._alone = False
+        self._holds = 0
+        self._alone = self._settled = False
         self._pushed = 0.0
 
     # -- pulling ------------------------------------------------------------------------------------------
 
     def pull(self) -> bool:
         """Make the mirror's records those of the storage, blobs and ledger left out; whether there is a run."""
-        system = self.storage.read("system.json")
-        file = self.directory / "system.json"
-        if system is None:
-            file.unlink(missing_ok=True)
-            return False
-        if not file.exists() or file.read_bytes() != system:
-            self.clear()  # whatever was mirrored is of another run at the same address
-            if config := self.storage.read("config.yaml"):
-                write_atomically(self.directory / "config.yaml", config)
-            write_atomically(file, system)
-            write_atomically(self.folder / "url", f"{self.url}\n".encode(), durable=False)
-        self.pull_tasks()
-        if not any((self.directory / "tasks").glob("*.json")) and (found := self.storage.read("findings.json")):
-            write_atomically(self.directory / "findings.json", found, durable=False)  # of a study, which learns none
-        return True
+        with self.settled():
+            system = self.storage.read("system.json")
+            file = self.directory / "system.json"
+            if system is None:
+                file.unlink(missing_ok=True)
+                return False
+            if not file.exists() or file.read_bytes() != system:
+                self.clear()  # whatever was mirrored is of another run at the same address
+                if config := self.storage.read("config.yaml"):
+                    write_atomically(self.directory / "config.yaml", config)
+                write_atomically(file, system)
+                write_atomically(self.folder / "url", f"{self.url}\n".encode(), durable=False)
+            self.pull_tasks()
+            study = not any((self.directory / "tasks").glob("*.json"))  # which learns none
+            if study and (found := self.storage.read("findings.json")):
+                write_atomically(self.directory / "findings.json", found, durable=False)
+            return True
 
     def pull_tasks(self, *, whole: bool = False) -> None:
         """Pull the manifests that are new or changed, `whole` all of them; remove those that the storage lacks."""
-        folder, seen = self.directory / "tasks", self._state("tasks")
-        here = {file.name for file in folder.glob("*.json")}  # looked at first: a task is committed there, then here
+        with self.settled():
+            self._pull_tasks(whole)
+
+    def _pull_tasks(self, whole: bool) -> None:
+        seen = self._state("tasks")
+        here = {file.name for file in (self.directory / "tasks").glob("*.json")}
         there = {name: stamp for name, stamp in self.storage.stamps("tasks").items() if name.endswith(".json")}
         wanted = [name for name, stamp in there.items() if whole or name not in here or seen.get(name, "") != stamp]
         wanted += [name for name, stamp in there.items() if not stamp and name not in wanted]
@@ -126,7 +132,7 @@ class Mirror:
             if data is not None and not (file.exists() and file.read_bytes() == data):
                 write_atomically(file, data, durable=False)
         for name in here - there.keys():
-            (folder / name).unlink(missing_ok=True)
+            (self.directory / "tasks" / name).unlink(missing_ok=True)
             (self.directory / "probes" / name).with_suffix(".safetensors").unlink(missing_ok=True)
         if there != seen:
             self._keep("tasks", there)
@@ -202,9 +208,9 @@ class Mirror:
 
     def push_made(self) -> None:
         """Push what a study of affinity wrote beside its record: findings, tables, figures, what it measured."""
-        for file in sorted(self.directory.iterdir()):
-            if file.name not in ("pool", "tasks", "probes", "cache", "index.jsonl") and "ledger.db" not in file.name:
-                self.push(file.name)
+        others = ("pool", "tasks", "probes", "cache", "index.jsonl", "trace.json")
+        names = sorted(file.name for file in self.directory.iterdir())
+        self.push(*(name for name in names if name not in others and "ledger.db" not in name))
 
     def push_blobs(self, blobs: Iterable[str]) -> None:
         """Push blobs that this object has not seen on the storage; they are immutable, so that once is enough."""
@@ -216,6 +222,8 @@ class Mirror:
     def commit(self, record: TaskRecord, blobs: Iterable[str]) -> None:
         """Push what a learned task is made of: blobs, its probe, the ledger, then its manifest, which commits it.
 
+        Only then the manifest is written here, too: what is committed here only would look forgotten there.
+
         Args:
             record: of the task.
             blobs: those of its champion that no other task, root or control keeps on the storage.
@@ -223,13 +231,18 @@ class Mirror:
         Raises:
             StorageError: the storage cannot be written, or another driver has taken the run over; the task is not
                 committed then.
+            HeldError: another driver has committed the task meanwhile.
         """
         self.push_blobs(blobs)
         self.push(f"probes/{probe_file(self.directory, record.name).name}")
         self.push_ledger()
         if self._alone:
             self.lease.check()
-        self.storage.write(f"tasks/{task_file(self.directory, record.name).name}", task_bytes(record))
+        name = f"tasks/{task_file(self.directory, record.name).name}"
+        with self.settled():  # else another process here may look there before this, and delete here after it
+            if not self.storage.add(name, task_bytes(record)):
+                raise not_new(f"{self.url}/{name}")
+            write_task(self.directory, record)
 
     def push_ledger(self, at_most_every: float = 0.0) -> None:
         """Push a consistent copy of the ledger, where it is a file that this driver alone writes.
@@ -286,12 +299,8 @@ class Mirror:
         Raises:
             StorageError: another driver is writing to the run.
         """
-        if self._depth or not alone:
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
+        if self._alone or not alone:
+            yield
             return
         with self._locked(PATIENCE) as ours:
             if not ours:
@@ -300,7 +309,7 @@ class Mirror:
                     f"several drivers share a ledger in a database."
                 )
             self.lease.acquire()
-            self._depth, self._alone = 1, True
+            self._alone = True
             try:
                 self.pull_ledger()
                 yield
@@ -310,9 +319,33 @@ class Mirror:
                     self.push_ledger()
                 raise
             finally:
-                self._depth, self._alone = 0, False
+                self._alone = False
                 with suppress(StorageError):  # it ends by itself
                     self.lease.release()
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """While the block runs no other process of this machine changes the records in the mirror."""
+        if self._settled:
+            yield
+            return
+        with locked(self.folder / "records.lock"):
+            self._settled = True
+            try:
+                yield
+            finally:
+                self._settled = False
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """While the block runs this process holds leases, and so nobody deletes what it pushes."""
+        if not self._holds:
+            self._there.clear()
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
 
     def named(self, text: str) -> str:
         """A text in which files of the mirror are named where they stand on the storage."""
@@ -344,11 +377,7 @@ class Mirror:
         if self._alone:
             yield True
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "lock", "wb") as file:
-            until = time.monotonic() + patience
-            while not (ours := _lock(file)) and time.monotonic() < until and not (unless and unless.exists()):
-                time.sleep(0.05)
+        with locked(self.folder / "lock", patience, lambda: unless is not None and unless.exists()) as ours:
             yield ours
 
     def _state_file(self, name: str) -> FilePath:
@@ -362,14 +391,6 @@ class Mirror:
 
     def _keep(self, name: str, state: dict[str, str]) -> None:
         write_atomically(self._state_file(name), json.dumps(state).encode(), durable=False)
-
-
-def _lock(file: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _blob(blob: str) -> str:

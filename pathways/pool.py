@@ -84,14 +84,25 @@ class Pool:
         A damaged file of the same id is replaced.
         """
         plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
-        header = canonical_json({"kind": kind, "spec": spec.identity()})
-        data = to_bytes(plain, metadata={"pathways": header})
-        blob = hashlib.sha256(data).hexdigest()
+        blob, data = encode(spec, plain, kind)
         if not self._holds(blob, data):
             write_atomically(self.path(blob), data, durable=False)
         if blob not in self._cache:
             self._remember(blob, {name: tensor.clone() for name, tensor in plain.items()})
         return blob
+
+    def write(self, blob: str, data: Data | memoryview) -> None:
+        """Store the bytes of a blob that another process made, as `encode` gave them.
+
+        Raises:
+            BlobError: they are not what the id says.
+        """
+        if (found := hashlib.sha256(data).hexdigest()) != blob:
+            raise BlobError(
+                f"a worker must send what it says: module {blob[:12]} came as {len(data)} bytes with SHA-256 {found}."
+            )
+        if not self._holds(blob, data):
+            write_atomically(self.path(blob), data, durable=False)
 
     def sync(self, blobs: Iterable[str]) -> None:
         """Force blobs and their directory entries to disk."""
@@ -124,11 +135,20 @@ class Pool:
             return self._cache[blob]
         data = self._read(blob)
         try:
-            tensors = from_bytes(data)
+            tensors = decode(data)
         except SafetensorError as error:
             raise self._error(blob, f"is no safetensors file ({error})") from None
         self._remember(blob, tensors)
         return tensors
+
+    def forget(self, blobs: Iterable[str]) -> None:
+        """Drop what is in memory of these blobs, so that they are read anew."""
+        for blob in blobs:
+            self._cached -= _size(self._cache.pop(blob, {}))
+
+    def raw(self, blob: str) -> Data:
+        """The bytes of a blob's file, verified; a `BlobError` where they are not what the id says."""
+        return self._read(blob)
 
     def spec(self, blob: str) -> dict[str, object]:
         """The identity of the spec that a blob's header holds."""
@@ -190,7 +210,7 @@ class Pool:
         """Delete these blobs; nothing happens for those that are not there."""
         for blob in blobs:
             self.path(blob).unlink(missing_ok=True)
-            self._cached -= _size(self._cache.pop(blob, {}))
+            self.forget([blob])
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -221,7 +241,7 @@ class Pool:
             raise self._error(blob, f"holds other bytes than its name says: its SHA-256 is {found}, {len(data)} bytes")
         return data
 
-    def _holds(self, blob: str, data: Data) -> bool:
+    def _holds(self, blob: str, data: Data | memoryview) -> bool:
         file = self.path(blob)
         try:
             return os.path.exists(file) and file.read_bytes() == data
@@ -243,6 +263,18 @@ class Pool:
         return BlobError(
             f"module {blob[:12]} in {self.path(blob)} {what}; {needed}: restore the file from a copy of the run."
         )
+
+
+def encode(spec: ModuleSpec, tensors: Mapping[str, Tensor], kind: str = "module") -> tuple[str, Data]:
+    """A blob's id and the bytes of its file, from contiguous tensors on the processor."""
+    header = canonical_json({"kind": kind, "spec": spec.identity()})
+    data = to_bytes(dict(tensors), metadata={"pathways": header})
+    return hashlib.sha256(data).hexdigest(), data
+
+
+def decode(data: Data) -> Tensors:
+    """The tensors in a blob's bytes, each in memory of its own: products may sum in another order where it begins."""
+    return {name: tensor.clone() for name, tensor in from_bytes(data).items()}
 
 
 def _is_id(text: str, folder: str = "") -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 _INTERVAL = 0.1  # seconds between redraws: ten a second look smooth and cost nothing
+_PLAIN = 60.0  # seconds between lines of one search that goes to a file: a log shows life and stays short
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Event:
         total: how many there will be, where the strategy knows.
         best: the best validation measure so far, in the metric's own unit.
         message: what else there is to say, such as `frozen`.
+        busy, workers: how many workers have something to do, of how many; where the engine knows.
     """
 
     task: str
@@ -31,13 +33,28 @@ class Event:
     total: int | None = None
     best: float | None = None
     message: str = ""
+    busy: int | None = None
+    workers: int = 1
 
 
 Progress = Callable[[Event], None]
 
 
+@dataclass
+class _Search:
+    """A search as it is shown: where it stands, since when, and what a log said of it last."""
+
+    event: Event
+    began: float
+    drawn: float
+    said: Event | None = None
+
+
 class ProgressLine:
     """Draws events: on a terminal one line rewritten in place, elsewhere one line for each finished search.
+
+    Elsewhere a search that takes long has a line each minute, and searches that go on side by side have one when
+    they first make room for another and one at the end: however many results come at once, a log stays short.
 
     Args:
         stream: where to write, usually standard error.
@@ -58,27 +75,35 @@ class ProgressLine:
         self._enabled = enabled
         self._clock = clock
         self._terminal = enabled and stream.isatty()
-        self._last: Event | None = None
-        self._began = self._drawn = clock()
+        self._searches: dict[tuple[str, str], _Search] = {}
+        self._last: _Search | None = None
+        self._drawn = -math.inf
         self._shown = ""
 
     def __call__(self, event: Event) -> None:
         """Take an event; it is drawn now, later or, where newer ones overtake it, never."""
         if not self._enabled:
             return
-        now = self._clock()
-        if self._last is None or (event.task, event.strategy) != (self._last.task, self._last.strategy):
-            self._finish_search(now)
-            self._began = now
+        now, key = self._clock(), (event.task, event.strategy)
+        if key not in self._searches:
+            if self._last is not None:
+                self._say(self._last, now)
+            self._searches[key] = _Search(event, began=now, drawn=now)
             self._drawn = -math.inf
-        self._last = event
+        search = self._last = self._searches[key]
+        search.event = event
+        if not self._terminal and now - search.drawn >= _PLAIN:
+            self._say(search, now)
         if self._terminal and now - self._drawn >= _INTERVAL:
-            self._draw(line_of(event, now - self._began))
+            self._draw(line_of(event, now - search.began))
             self._drawn = now
 
     def close(self) -> None:
         """Draw what is not drawn yet and leave the cursor at the start of a fresh line."""
-        self._finish_search(self._clock())
+        now = self._clock()
+        for search in self._searches.values():
+            self._say(search, now)
+        self._searches.clear()
         self._last = None
         if self._terminal and self._shown:
             self._stream.write("\r\x1b[K")
@@ -91,10 +116,12 @@ class ProgressLine:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _finish_search(self, now: float) -> None:
-        if self._enabled and not self._terminal and self._last is not None:
-            self._stream.write(line_of(self._last, now - self._began) + "\n")
+    def _say(self, search: _Search, now: float) -> None:
+        """Write a line of a log, unless it says what the last one of that search said."""
+        if not self._terminal and search.said != search.event:
+            self._stream.write(line_of(search.event, now - search.began) + "\n")
             self._stream.flush()
+            search.said, search.drawn = search.event, now
 
     def _draw(self, line: str) -> None:
         if line != self._shown:
@@ -108,11 +135,14 @@ def line_of(event: Event, seconds: float) -> str:
 
     >>> line_of(Event("wine", "munet", 4, None, 0.5, "frozen"), 61)
     'wine  munet  4 tried  best 0.500  1:01  frozen'
+    >>> line_of(Event("wine", "munet", 4, busy=2, workers=8), 61)
+    'wine  munet  4 tried  2/8 workers busy  1:01'
     """
     tried = f"{event.tried}/{event.total} tried" if event.total else f"{event.tried} tried"
     best = "" if event.best is None else f"best {event.best:.3f}"
     clock = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-    return "  ".join(part for part in (event.task, event.strategy, tried, best, clock, event.message) if part)
+    busy = "" if event.busy is None else f"{event.busy}/{event.workers} workers busy"
+    return "  ".join(part for part in (event.task, event.strategy, tried, best, busy, clock, event.message) if part)
 
 
 def _fit(line: str) -> str:

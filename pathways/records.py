@@ -41,6 +41,8 @@ class SystemRecord:
         root: the headless path that tasks build on, where there is one.
         training: default hyperparameters and budget of its candidates.
         format: the version of the file.
+        ledger: where its ledger is, if that is not in the run directory: its `url` without password, and what it
+            is called there (`run`).
     """
 
     run: str
@@ -49,12 +51,14 @@ class SystemRecord:
     root: Path | None = None
     training: Training = Training()  # noqa: RUF009 - immutable
     format: int = FORMAT
+    ledger: Mapping[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain data."""
         return {
             "format": self.format, "run": self.run, "seed": self.seed, "numerics": thaw(self.numerics),
             "root": None if self.root is None else self.root.to_json(), "training": self.training.to_json(),
+            **({"ledger": dict(self.ledger)} if self.ledger else {}),
         }
 
     @classmethod
@@ -64,9 +68,19 @@ class SystemRecord:
         _check_format(fields)
         root = None if fields.null("root") else fields.parsed("root", lambda path: _path(path, families))
         training = fields.parsed("training", _one(Training.from_json))
-        record = cls(fields.text("run"), fields.integer("seed"), fields.mapping("numerics"), root, training)
+        record = cls(
+            fields.text("run"), fields.integer("seed"), fields.mapping("numerics"), root, training,
+            ledger=_ledger(fields.inside("ledger")) if fields.has("ledger") else None,
+        )  # fmt: skip
         fields.done()
         return record
+
+
+def _ledger(fields: Fields) -> dict[str, str]:
+    """Where the ledger is, if not in the run directory."""
+    ledger = {"url": fields.text("url"), "run": fields.text("run")}
+    fields.done()
+    return ledger
 
 
 @dataclass(frozen=True)

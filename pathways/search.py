@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pathways.modules import content_hash
+
+from .champions import Champions
 from .engine import Engine, device_of
-from .errors import DataError, LedgerError
+from .errors import DataError, KnownError, LedgerError
 from .in_process import InProcess
 from .learn import Bench, Work, run_searches
-from .leases import SECONDS
 from .progress import Progress
-from .strategy import Strategy, TaskInfo, View, Winner
+from .strategy import SteadySearch, Strategy, TaskInfo, View, Winner
 from .task import Task
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def search(
     memory: Any,
     leases: Sequence[str],
 ) -> Iterator[tuple[Sequence[Task], Winner]]:
-    """Run one search for each group of tasks, side by side, and give each winner as its search ends.
+    """Run one search for each group of tasks, side by side, and give each winner, in the order of `groups`.
 
     Raises:
         LedgerError: the run was made with other numerics, or another process has taken over one of `leases`.
@@ -37,11 +39,20 @@ def search(
     works: list[Work] = []
     groups_of: dict[int, Sequence[Task]] = {}
     for group in groups:
-        begun = strategy.begin(view(system, group, memory))
-        works.append(Work(begun, strategy.name, tuple(task.name for task in group)))
+        works.append(work_of(system, group, strategy, memory))
         groups_of[id(works[-1])] = group
     for work, winner in run_searches(works, bench):
         yield groups_of[id(work)], winner
+
+
+def work_of(
+    system: System, tasks: Sequence[Task], strategy: Strategy, memory: Any = None, without: Sequence[str] = ()
+) -> Work:
+    """A search for tasks, begun; `without` as in `view`."""
+    seen = view(system, tasks, memory, without)
+    begun = strategy.begin(seen)
+    log = name_of(strategy, seen) if isinstance(begun, SteadySearch) else ""
+    return Work(begun, strategy.name, tuple(task.name for task in tasks), log)
 
 
 def bench_of(
@@ -65,19 +76,33 @@ def bench_of(
 
     def alive() -> None:
         for name in leases:
-            system.ledger.renew(name, system.owner, SECONDS)
+            system.ledger.renew(name, system.owner, system.lease_seconds)
 
     return Bench(
         system.ledger, system.pool, engine, system.dispatch, system.stack, system.families, device_of(engine), alive,
-        progress or (lambda event: None),
+        progress or (lambda event: None), system.trace if system.tracing else None,
     )
 
 
-def view(system: System, tasks: Sequence[Task], memory: Any = None) -> View:
-    """What a strategy may know when a search for `tasks` begins."""
+def view(system: System, tasks: Sequence[Task], memory: Any = None, without: Sequence[str] = ()) -> View:
+    """What a strategy may know when a search for `tasks` begins, `without` the champions of those that go beside it."""
     infos = tuple(TaskInfo(t.name, t.inputs, t.target, t.fingerprint, len(t.splits["train"])) for t in tasks)
-    others = system.champions.but(frozenset(task.name for task in tasks))
+    others = system.champions.but(frozenset([*(task.name for task in tasks), *without]))
     return View(system.seed, infos, others, system.root, system.training, memory, system.families)
+
+
+def name_of(strategy: Strategy, view: View) -> str:
+    """A name for a search: a hash of all that it begins with. Another search of the same tasks has another log."""
+    champions = Champions.of(view.champions, view.families).sketches
+    return content_hash({
+        "strategy": [strategy.name, strategy.to_json()],
+        "run": view.run,
+        "tasks": {task.name: task.fingerprint for task in view.tasks},
+        "champions": {task: sketch.path for task, sketch in champions.items()},
+        "root": view.root and view.root.hash,
+        "training": view.training.to_json(),
+        "memory": view.memory,
+    })
 
 
 def refuse_known(system: System, tasks: Sequence[Task]) -> None:
@@ -90,7 +115,7 @@ def refuse_known(system: System, tasks: Sequence[Task]) -> None:
     for task in tasks:
         record = system.briefs.get(task.name)
         if record is not None and (len(begun) == len(tasks) or record.data != task.fingerprint):
-            raise DataError(
+            raise KnownError(
                 f"task {task.name!r} is learned already: give the new task another name, "
                 f"or `forget` the old one first."
             )

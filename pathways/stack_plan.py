@@ -80,6 +80,8 @@ def shape(candidate: Candidate, families: Families, device: str = "cpu") -> tupl
     Raises:
         Alone: it cannot be in a stack; the message says why.
     """
+    if candidate.workers > 1:
+        raise Alone("it trains data-parallel")
     if len(candidate.paths) != 1:
         raise Alone("it trains several tasks")
     if candidate.record is not None:

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -209,6 +210,29 @@ class Storage:
             if self.read(name) not in (None, data):  # S3 says a condition was not met, not that the file exists
                 return False
             raise
+
+    def add(self, name: str, data: bytes) -> bool:
+        """Write a file at once, as `write` does, unless there is one of this name; whether it was written.
+
+        Of several that try exactly one is told so where `create` says the same. On other filesystems it is looked
+        first whether there is one.
+        """
+        if self.read(name) is not None:
+            return False
+        if self.local:
+            def link() -> bool:
+                try:
+                    write_atomically(FilePath(self._at(name)), data, new=True)
+                except FileExistsError:
+                    return False
+                return True
+
+            return self._asked("write", name, link)
+        if self.protocol in PUT_IS_ATOMIC:
+            with suppress(StorageError):  # not every store knows the condition
+                return self.create(name, data)
+        self.write(name, data)
+        return True
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete files; nothing happens for those that are not there."""

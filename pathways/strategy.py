@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pathways.errors import ConfigError
 from pathways.modules import Families, Port
@@ -127,6 +127,32 @@ class Search(Protocol):
 
     def best(self) -> Winner | None:
         """The winner so far; `None` while every candidate failed."""
+        ...
+
+
+@runtime_checkable
+class SteadySearch(Search, Protocol):
+    """A search that can also do without rounds: asked for one candidate at a time, told each result as it comes.
+
+    What it asks depends on what it was told until then, so on who was fast. Nothing else may decide it: the ledger
+    keeps the order of all asks and answers, and a resumed run replays them. `ask` and `tell` of such a search go one
+    candidate after another.
+    """
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will be asked any more, whatever is told."""
+        ...
+
+    def next(self) -> Candidate | None:
+        """The next candidate; `None` while there is nothing to ask before more is told, or where it has `ended`.
+
+        Where it gives none, nothing may have changed.
+        """
+        ...
+
+    def told(self, candidate: Candidate, result: Result) -> None:
+        """Take the result of a candidate that `next` gave, in whatever order results come."""
         ...
 
 

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import AbstractContextManager
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from pathways.modules import Draft, Families, Frozen
 
 from . import manifest, upkeep
-from .brief import Brief
 from .candidate import Training
-from .champions import Champions
 from .errors import PathwaysError
-from .leases import held, new_owner
-from .ledger import Ledger
-from .manifest import SystemRecord, TaskRecord
-from .mirror import Mirror, opened
+from .manifest import TaskRecord
+from .mirror import opened
+from .open_run import OpenRun
 from .path import Path
 from .records import fingerprint_of
-from .shelf import Records, Shelf
 from .storage import is_url
 from .strategy import Champion, Strategy, Winner
 from .task import Task
-from .trainer.numerics import numerics, on_host
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -35,13 +29,11 @@ if TYPE_CHECKING:
 
     from .assemble import PathModule
     from .engine import Engine
-    from .pool import Pool
     from .progress import Progress
-    from .trainer.samples import Recent
     from .verify import VerifyReport
 
 
-class System:
+class System(OpenRun):
     """One growing network: it learns task after task, reuses what it knows, and never changes what it has learned.
 
     Make one with `create` or `open`.
@@ -63,20 +55,6 @@ class System:
         ...     system.learn(task, pathways.evolve.MuNet(generations=2, children=4))
     """
 
-    def __init__(
-        self, directory: FilePath, record: SystemRecord, families: Families, mirror: Mirror | None = None
-    ) -> None:
-        self.directory = directory
-        self.mirror = mirror
-        self.record = record
-        self.families = families
-        self.training = record.training
-        self.shelf = Shelf(directory, families)
-        self.records: Mapping[str, TaskRecord] = Records(self.shelf)
-        self.shelf.refresh()
-        self.tasks: dict[str, Task] = {}
-        self.owner = new_owner()
-
     # -- making and opening -------------------------------------------------------------------------------
 
     @classmethod
@@ -92,6 +70,7 @@ class System:
         stack: int | str = "auto",
         device: str = "cpu",
         config: Mapping[str, Any] | None = None,
+        ledger: str | None = None,
     ) -> System:
         """Make a new run directory.
 
@@ -110,22 +89,32 @@ class System:
             device: what the run's trainers compute on: `cpu`, `cuda` or `cuda:N`, or `auto`, which is resolved now.
                 Engines that learn must compute on the same kind; without one, `learn` trains there.
             config: kept as `config.yaml`.
+            ledger: the URL of an empty database, such as `postgresql://USER@HOST/DATABASE`, where the ledger is kept,
+                for several drivers on several hosts; in the run directory when not given. The run keeps it without
+                password.
 
         Raises:
             PathwaysError: the directory holds a system already, or the device is not here.
+            LedgerError: the database cannot be reached, or holds the ledger of another run.
         """
         from .create import create_system, create_there
 
         known = Families(families)
-        settings = (seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device)
+        settings = (seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device, ledger)
         if is_url(directory):
             create_there(str(directory), *settings)
         else:
             create_system(FilePath(directory), *settings)
-        return cls.open(directory, families=families)
+        return cls.open(directory, families=families, ledger=ledger)
 
     @classmethod
-    def open(cls, directory: str | FilePath, *, families: Iterable[type[Module] | type[Delta]] = ()) -> System:
+    def open(
+        cls,
+        directory: str | FilePath,
+        *,
+        families: Iterable[type[Module] | type[Delta]] = (),
+        ledger: str | None = None,
+    ) -> System:
         """Open a run directory.
 
         Args:
@@ -133,6 +122,8 @@ class System:
                 are used.
             families: the module families its paths use that are not built in; names found in files are
                 looked up among these and the built-in ones only.
+            ledger: the URL of the database that the run was made with, such as one with a password; else what the
+                environment variable `PATHWAYS_LEDGER` says, else as `system.json` has it.
 
         A task whose manifest cannot be read does not keep the others from being used: `damaged` names it,
         `verify` reports it, and nothing is learned or collected until it is restored or forgotten.
@@ -141,98 +132,9 @@ class System:
             PathwaysError: there is no system, or its `system.json` is not valid; the message names file and key.
         """
         (found, mirror), known = opened(directory), Families(families)
-        return cls(found, manifest.read_system(found, known), known, mirror)
-
-    def refresh(self, *, whole: bool = False) -> None:
-        """Look at the tasks' manifests again, as another process may have learned or forgotten some.
-
-        Those that changed are read; `whole` reads every one, whatever the file system says of it.
-        """
-        if self.mirror is not None:
-            self.mirror.pull_tasks(whole=whole)
-        self.shelf.refresh(whole=whole)
-
-    def close(self) -> None:
-        """Close the ledger; the system can be used again afterwards."""
-        if "ledger" in self.__dict__:
-            self.ledger.close()
-            del self.__dict__["ledger"]
-
-    def __enter__(self) -> System:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """The record of every candidate that was tried."""
-        if self.mirror is not None:
-            self.mirror.pull_ledger()
-        return Ledger(self.directory / "ledger.db")
-
-    @cached_property
-    def pool(self) -> Pool:
-        """The store of all blobs."""
-        from .pool import Pool
-
-        return Pool(self.directory / "pool", needed_by=self.needing, source=self.mirror)
-
-    @cached_property
-    def used(self) -> Recent:
-        """The champions that `predict` used last, assembled."""
-        from .ready import READY_BYTES
-        from .trainer.samples import Recent
-
-        return Recent(READY_BYTES)
+        return cls(found, manifest.read_system(found, known), known, ledger, mirror)
 
     # -- what it is ---------------------------------------------------------------------------------------
-
-    @property
-    def place(self) -> str:
-        """Where the run is: its directory, or its URL on storage."""
-        return str(self.directory) if self.mirror is None else self.mirror.url
-
-    @property
-    def seed(self) -> int:
-        """The run's seed."""
-        return self.record.seed
-
-    @property
-    def root(self) -> Path | None:
-        """The headless path that first paths are built on."""
-        return self.record.root
-
-    @property
-    def dispatch(self) -> int:
-        """Candidates in one dispatch, as the stack plan of the run's numerics says."""
-        return int(self.record.numerics["stack"]["dispatch"])
-
-    @property
-    def stack(self) -> int:
-        """The most candidates that train as one program, as the stack plan of the run's numerics says."""
-        return int(self.record.numerics["stack"]["size"])
-
-    @property
-    def device(self) -> str:
-        """What the run's trainers compute on, `cpu` or `cuda`, as its numerics say."""
-        return str(self.record.numerics.get("device", "cpu"))
-
-    @property
-    def briefs(self) -> Mapping[str, Brief]:
-        """By task name, in the order learned: what is known of each task without reading its path."""
-        return self.shelf.briefs
-
-    @property
-    def unreadable(self) -> Mapping[str, str]:
-        """By task name, what is wrong with the manifests that cannot be read."""
-        return self.shelf.unreadable
-
-    @property
-    def champions(self) -> Champions:
-        """The best path of each task, in the order learned, each read when it is looked at."""
-        sketches = {name: brief.sketch for name, brief in self.briefs.items()}
-        return Champions(sketches, lambda name: self.records[name].champion, self.shelf.users)
 
     @property
     def fingerprint(self) -> str:
@@ -243,11 +145,6 @@ class System:
         """
         self.refuse_damaged()
         return fingerprint_of((name, brief.sketch.path, brief.sizes) for name, brief in self.briefs.items())
-
-    def needing(self, blob: str) -> list[str]:
-        """The tasks whose champions use a blob; `root` stands for the root path."""
-        users = list(self.shelf.users(blob))
-        return users + (["root"] if self.root is not None and blob in self.root.frozen() else [])
 
     def damaged(self) -> dict[str, str]:
         """Tasks whose manifest cannot be read, or is gone though the ledger knows them, each with what is wrong."""
@@ -268,17 +165,6 @@ class System:
     def reachable(self) -> set[str]:
         """The blobs that must be kept: those of champions, of the root, and what controls carry from task to task."""
         return upkeep.reachable(self)
-
-    def numerics_differ(self, device: str | None = None) -> str:
-        """What differs between the numerics here and those of the run, as a phrase; empty where nothing does.
-
-        Args:
-            device: what trainers compute on here. Without it, only what processors compute is compared: probes are
-                made, and `verify` and `predict` work, on the processor, whatever trains.
-        """
-        here = numerics(device=device or "cpu", dispatch=self.dispatch, stack=self.stack)
-        run = self.record.numerics if device else on_host(self.record.numerics)
-        return ", ".join(f"{key} is {here.get(key)} and was {run.get(key)}" for key in run if here.get(key) != run[key])
 
     # -- learning -----------------------------------------------------------------------------------------
 
@@ -302,9 +188,9 @@ class System:
             The champion, or one for each task of a list.
 
         Raises:
-            DataError: a task of this name, or with the same data, was learned already.
+            DataError: a task of this name, or with the same data, was learned already (`KnownError`).
             PathwaysError: no candidate could be trained.
-            LedgerError: another process is learning the task.
+            HeldError: another process is learning the task, or has taken it over as this one was silent.
         """
         from .freeze import freeze
         from .search import refuse_known
@@ -315,12 +201,48 @@ class System:
         refuse_known(self, tasks)
         names = [t.name for t in tasks]
         with self.leased(names):
+            self.refresh()
+            refuse_known(self, tasks)  # by a process that has just let it go
             self.ledger.remember(names)
             for _, winner in self.search([tasks], strategy, engine, progress, leases=names):
                 freeze(self, tasks, strategy, winner)
             upkeep.tidy(self, names)
         learned = [self.records[t.name].champion for t in tasks]
         return learned[0] if isinstance(task, Task) else learned
+
+    def learn_at_once(
+        self,
+        tasks: Sequence[Task | Sequence[Task]],
+        strategy: Strategy,
+        engine: Engine | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> list[Champion]:
+        """Learn several tasks at the same time that do not need each other's results, each by a search of its own.
+
+        The searches go side by side on one engine. Each sees the champions from before, none of the others'. When all
+        have ended their winners are frozen in the order given, so the result does not depend on who was first.
+
+        Args:
+            tasks: each a task, or a list of tasks that one search learns jointly. Those that a run which was killed
+                between two freezes had frozen already are named again, and stay as they are.
+            strategy: as in `learn`.
+            engine: as in `learn`.
+            progress: as in `learn`.
+
+        Returns:
+            The champions, one after another.
+
+        Raises:
+            DataError: all of the tasks were learned already, or one with the same data.
+            PathwaysError: no candidate of a search could be trained; then none of the tasks is learned.
+            LedgerError: another process is learning one of the tasks.
+        """
+        from .at_once import learn_at_once
+
+        groups = [[task] if isinstance(task, Task) else list(task) for task in tasks]
+        learn_at_once(self, groups, strategy, engine, progress)
+        return [self.records[task.name].champion for group in groups for task in group]
 
     def compare(
         self,
@@ -384,28 +306,9 @@ class System:
 
         return search(self, groups, strategy, engine, progress, memory, leases)
 
-    @contextmanager
-    def leased(self, names: Sequence[str]) -> Iterator[None]:
+    def leased(self, names: Sequence[str]) -> AbstractContextManager[None]:
         """Be the only process that learns these tasks."""
-        with self.driving(), held(self.ledger, names, self.owner):
-            yield
-
-    @contextmanager
-    def driving(self) -> Iterator[None]:
-        """Be the only process that writes to a run on storage, whose ledger is one file; elsewhere nothing is done.
-
-        Methods that write do this by themselves. Around several of them it keeps other drivers out in between, and
-        the ledger is pushed at its end.
-
-        Raises:
-            StorageError: another driver is writing to the run.
-        """
-        if self.mirror is None:
-            yield
-            return
-        with self.mirror.driving():
-            self.refresh()  # what others have learned up to now
-            yield
+        return upkeep.leased(self, names)
 
     # -- using --------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """What tests of all floors share. Its folder is importable from every test, for the helpers beside it."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,29 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def servers():
+    """The database servers that tests of this process use, by name, each started when it is first asked for."""
+    import databases
+
+    with ExitStack() as stack:
+        started = {}
+
+        def server(name):
+            if name not in started:
+                started[name] = stack.enter_context(getattr(databases, name)())
+            return started[name]
+
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def database(request, tmp_path, servers):
+    """Where a ledger can be, one kind after another: a file, or the URL of an empty database."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "ledger.db")
+        return
+    with servers(request.param).empty() as url:
+        yield url

@@ -177,9 +177,9 @@ def interrupt_after(events: int) -> Callable[[Any], None]:
 
 
 def files_of(directory: FilePath) -> dict[str, bytes]:
-    """The content of every file of a run directory but the ledger, by relative path."""
+    """The content of every file of a run directory but the ledger and the trace, which hold times, by relative path."""
     return {
         str(file.relative_to(directory)): file.read_bytes()
         for file in sorted(directory.rglob("*"))
-        if file.is_file() and not file.name.startswith("ledger.db")
+        if file.is_file() and not file.name.startswith("ledger.db") and file.name != "trace.json"
     }

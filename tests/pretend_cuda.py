@@ -223,7 +223,7 @@ def pretended(count: int = 1) -> Iterator[Pretended]:
 
     stream = SimpleNamespace(wait_stream=lambda other: None)
     names = {
-        "is_available": lambda: count > 0, "device_count": lambda: count, "synchronize": lambda: None,
+        "is_available": lambda: count > 0, "device_count": lambda: count, "synchronize": lambda device=None: None,
         "get_device_name": lambda device=None: "Pretended GPU", "device": lambda device: nullcontext(),
         "Stream": lambda device=None: stream, "current_stream": lambda: stream, "stream": lambda s: nullcontext(),
         "CUDAGraph": new_graph, "graph": graph,

@@ -14,7 +14,7 @@ import torch
 
 from pathways import manifest
 from pathways.candidate import Candidate, Measures, Result, Training
-from pathways.freeze import test_value, write_probe
+from pathways.freeze import probe_of, test_value, write_probe
 from pathways.manifest import TaskRecord
 from pathways.modules import Draft, Init, ModuleSpec, Vector, build
 from pathways.path import Path, Step
@@ -120,7 +120,7 @@ def _add(system: System, task: Task, modules: int, index: int, strategy: Strateg
         task, Champion(task.name, path, TRAINING, measures, candidate.hash, ("root",)),
         index=index, strategy=strategy, test=test,
         new_parameters=sum(costs.sizes[blob] for blob in blobs.values()),
-        probe=write_probe(system.directory, task, path, system),
+        probe=write_probe(system.directory, task, probe_of(task, path, system)),
     )  # fmt: skip
     manifest.write_task(system.directory, record)
     system.ledger.record_evaluation(

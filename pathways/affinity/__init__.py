@@ -21,7 +21,8 @@ _HOMES = {
     "Selection": "selection", "Watch": "watch", "active_sampling": "active", "add_target": "transfer", "ahp": "ahp",
     "choose": "choice", "dependence": "dependence", "first_order": "first_order", "gain": "tournament",
     "gradient_cosine": "gradient_cosine", "h_score": "h_score", "hoa": "higher_order", "leep": "leep",
-    "linearised": "linearised", "logme": "logme", "lookahead": "lookahead", "nce": "nce", "outlier": "outlier",
+    "linearised": "linearised", "logme": "logme", "lookahead": "lookahead", "nce": "nce", "needs_of": "needs",
+    "outlier": "outlier",
     "permutation_test": "permutation", "pooled": "matrix", "projected_gradients": "projected_gradients",
     "quality": "tournament", "random_selections": "ways", "read_csv": "matrix_files",
     "read_findings": "findings_files", "read_json": "matrix_files", "read_table": "table_files",
@@ -29,17 +30,18 @@ _HOMES = {
     "stability": "evidence", "task2vec": "task2vec", "task_relevance": "relevance", "trans_rate": "trans_rate",
     "transfer": "transfer", "transfer_from_losses": "tournament", "transfer_losses": "transfer",
     "transferability": "transferability", "value_curve": "ways", "win_rates": "ahp", "with_rows": "tournament",
-    "write_csv": "matrix_files", "write_findings": "findings_files", "write_json": "matrix_files",
+    "waves_of": "needs", "write_csv": "matrix_files", "write_findings": "findings_files", "write_json": "matrix_files",
 }
 
 __all__ = [
     "Affinity", "Dependence", "Findings", "Moment", "Network", "OutlierBoosting", "PerformanceTable", "Readout",
     "Selection", "Watch", "active_sampling", "add_target", "ahp", "choose", "dependence", "first_order", "gain",
-    "gradient_cosine", "h_score", "hoa", "leep", "linearised", "logme", "lookahead", "nce", "outlier",
-    "permutation_test", "pooled", "projected_gradients", "quality", "random_selections", "read_csv",
-    "read_findings", "read_json", "read_table", "relevance", "sample_counts", "sampling_shares", "short_runs",
-    "stability", "task2vec", "task_relevance", "trans_rate", "transfer", "transfer_from_losses", "transfer_losses",
-    "transferability", "value_curve", "win_rates", "with_rows", "write_csv", "write_findings", "write_json",
+    "gradient_cosine", "h_score", "hoa", "leep", "linearised", "logme", "lookahead", "nce",
+    "needs_of", "outlier", "permutation_test", "pooled", "projected_gradients", "quality", "random_selections",
+    "read_csv", "read_findings", "read_json", "read_table", "relevance", "sample_counts", "sampling_shares",
+    "short_runs", "stability", "task2vec", "task_relevance", "trans_rate", "transfer", "transfer_from_losses",
+    "transfer_losses", "transferability", "value_curve", "waves_of", "win_rates", "with_rows", "write_csv",
+    "write_findings", "write_json",
 ]
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
@@ -62,6 +64,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .matrix_files import read_csv, read_json, write_csv, write_json
     from .moment import Moment
     from .nce import nce
+    from .needs import needs_of, waves_of
     from .outlier import OutlierBoosting, outlier
     from .performance import PerformanceTable
     from .permutation import permutation_test

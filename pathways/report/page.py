@@ -16,9 +16,12 @@ from pathways.graph_draw import MODULES, graph_figure
 from pathways.summary import CHAMPIONS, plain_number, run_config, summarise
 from pathways.summary_table import guard_lines, racing_lines, stack_lines, without_parents
 from pathways.text import measure_text, points_text, seconds_text, short_count, short_names
+from pathways.trace_read import Recorded
 
 from .figures import cost_chart, matrix_chart, search_chart, task_chart
 from .markup import escape, figure_section, html_page, html_table, section
+from .timeline import timeline, timeline_chart
+from .where import recorded, where_section
 
 
 def write_report(system: Any) -> Path:
@@ -31,7 +34,9 @@ def write_report(system: Any) -> Path:
         The page.
     """
     summary = summarise(system)
-    figures = _figures(system, summary)
+    figures, record = _figures(system, summary), recorded(system)
+    if record is not None:
+        figures["timeline"] = timeline_chart(timeline(record))
     pictures = {}
     for name, figure in figures.items():
         svg = render(figure, "svg", name)
@@ -39,7 +44,7 @@ def write_report(system: Any) -> Path:
         write_atomically(system.directory / "figures" / f"{name}.svg", svg, durable=False)
         write_atomically(system.directory / "figures" / f"{name}.png", render(figure, "png", name), durable=False)
     out: Path = system.directory / "report.html"
-    write_atomically(out, page(summary, pictures, run_config(system.directory)).encode(), durable=False)
+    write_atomically(out, page(summary, pictures, run_config(system.directory), record).encode(), durable=False)
     return out
 
 
@@ -51,7 +56,9 @@ def graph_notes(summary: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def page(summary: Mapping[str, Any], pictures: Mapping[str, str], config: Mapping[str, Any]) -> str:
+def page(
+    summary: Mapping[str, Any], pictures: Mapping[str, str], config: Mapping[str, Any], record: Recorded | None = None
+) -> str:
     """The HTML page; every name from outside is escaped."""
     name = str(config.get("name") or Path(summary["run"]).name)
     run = shlex.quote(summary["run"])
@@ -93,6 +100,7 @@ def page(summary: Mapping[str, Any], pictures: Mapping[str, str], config: Mappin
         figure_section(
             "Search", pictures, "search", "The best validation measure so far, against the candidates tried."
         ),
+        where_section(record, pictures),
         section(
             "Do it again",
             f"<pre>pathways run {run}/config.yaml --out again\npathways verify {run}</pre>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,14 +16,18 @@ from pathways.modules import Context, Delta, Image, Module, Value
 from pathways.pool import Tensors
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
+from pathways.trace import EVALUATE
 
-from .augment import change
+from .augment import Changes, changed
 from .course import Course
+from .divided import Divided
 from .evaluate import loss_of, measure, merits_of
 from .optimizer import clip, multiplier, set_learning_rate, state_of
 from .precision import products_in
 from .record import Recorder
 from .samples import Samples, rows, through
+from .stopwatch import Stopwatch
+from .team import Team
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +44,24 @@ class Work:
     validation: Samples
     augment: Augment | None = None
 
-    def batch(self, index: Tensor, generator: torch.Generator) -> dict[str, Value]:
-        """The training values at `index`, images changed where that is done in every batch."""
+    def draw(self, n: int, generator: torch.Generator) -> dict[str, Changes]:
+        """How the images of a batch of n samples are changed, by input, where that is done in every batch."""
+        if self.augment is None:
+            return {}
+        ports = {name: self.task.inputs[name] for name in self.train.values}
+        return {
+            name: Changes.draw((n, *port.shape), self.augment, generator)  # type: ignore[arg-type]
+            for name, port in ports.items() if isinstance(port, Image)
+        }
+
+    def batch(self, index: Tensor, drawn: Mapping[str, Changes]) -> dict[str, Value]:
+        """The training values at `index`, images changed as was drawn for them."""
         values = rows(self.train.values, index)
         if self.augment is None:
             return values
         return {
-            name: change(value, self.augment, generator)
-            if isinstance(value, Tensor) and isinstance(self.task.inputs[name], Image) else value
-            for name, value in values.items()
+            name: changed(value, self.augment, drawn[name]) if isinstance(value, Tensor) and name in drawn
+            else value for name, value in values.items()
         }
 
 
@@ -64,16 +78,27 @@ class Outcome:
     merits: dict[str, tuple[str, ...]] = field(default_factory=dict)
     readings: list[tuple[int, str]] = field(default_factory=list)
     reading_seconds: float = 0.0
+    cpu_elsewhere: float = 0.0
 
 
 def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module | Delta],
-        optimizer: torch.optim.Optimizer) -> Outcome:
+        optimizer: torch.optim.Optimizer, watch: Stopwatch, team: Team | None = None) -> Outcome:
     """Train the drafts on all works together and measure; the loop of every candidate.
+
+    Args:
+        candidate: what to train.
+        works: its tasks.
+        drafts: what trains, by name.
+        optimizer: over the drafts.
+        watch: counts what time goes into.
+        team: who computes the parts of its batches; this process all of them where not given. What rank 0 alone does,
+            to measure and to keep weights, is left out on other ranks.
 
     Raises:
         FloatingPointError: the loss became NaN or infinite; the message names the step.
     """
     training, outcome, best = candidate.training, Outcome(), _Best(candidate, drafts, optimizer)
+    team = team or Team.alone(candidate.workers)
     orders = [batch_order(candidate, work).to(work.train.targets.device) for work in works]
     samples = [order % len(work.train) for order, work in zip(orders, works, strict=True)]
     turns = task_order(candidate, works)
@@ -86,42 +111,76 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
     if record is not None and record.while_training:
         recorder = Recorder(record, candidate, works, drafts, optimizer, (noise, changes))
 
+    divided = Divided(candidate, team, drafts, parameters, len(works)) if candidate.workers > 1 else None
+
     def batches() -> list[tuple[dict[str, Value], Tensor]]:
         return [
-            (work.batch(order[step], changes), work.train.targets.index_select(0, sample[step]))
+            (work.batch(order[step], work.draw(training.batch, changes)),
+             work.train.targets.index_select(0, sample[step]))
             for work, order, sample in zip(works, orders, samples, strict=True)
-        ]
+        ]  # fmt: skip
 
-    for step in range(training.steps if parameters else 0):
-        set_learning_rate(optimizer, multiplier(step, training), training)
-        if recorder is not None:
-            recorder.see(step, batches)
-        context = Context(generator=noise)
-        losses = []
-        for i in turns[step]:
-            work = works[i]
-            targets = work.train.targets.index_select(0, samples[i][step])
-            batch = work.batch(orders[i][step], changes)
+    def forward(
+        step: int, draws: Sequence[Mapping[str, Changes]], cut: slice | None, source: torch.Generator
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The mean loss of these samples of a step's batches, or of all, and what of them counts for the fitness."""
+        context = Context(generator=source)
+        losses, counts = [], []
+        for i, drawn in zip(turns[step], draws, strict=True):
+            work, index, sample = works[i], orders[i][step], samples[i][step]
+            if cut is not None:
+                index, sample = index[cut], sample[cut]
+                drawn = {name: of_image.of(cut) for name, of_image in drawn.items()}
+            targets = work.train.targets.index_select(0, sample)
+            batch = work.batch(index, drawn)
             with products_in(training.precision, targets.device.type):
                 outputs = work.model(batch, context).float()
             losses.append(loss_of(work.task, outputs, targets, training.label_smoothing))
             if fitness is not None:
-                fitness.see(i, outputs, targets)
+                counts.append(fitness.count(i, outputs, targets))
         extra = context.total_loss()
         loss = torch.stack(losses).mean() if len(losses) > 1 else losses[0]
-        loss = loss if extra is None else loss + extra
-        if not math.isfinite(value := loss.item()):
+        return loss if extra is None else loss + extra, counts
+
+    for step in range(training.steps if parameters else 0):
+        set_learning_rate(optimizer, multiplier(step, training), training)
+        if recorder is not None:
+            before = watch.to(EVALUATE)
+            recorder.see(step, batches)
+            watch.to(before)
+        draws = [works[i].draw(training.batch, changes) for i in turns[step]]
+        if divided is None:
+            loss, counts = forward(step, draws, None, noise)
+            value = loss.item()
+        else:
+            value, counts = divided.backward(partial(forward, step, draws))
+        if fitness is not None:
+            fitness.see(turns[step], counts, training.batch)
+        if not math.isfinite(value):
             raise FloatingPointError(f"the loss became {value} at step {step}")
-        for parameter in parameters:
-            parameter.grad = None
-        loss.backward()
+        if divided is None:
+            for parameter in parameters:
+                parameter.grad = None
+            loss.backward()
         clip(parameters, training.clip)
         optimizer.step()
-        if step + 1 in course.points and course.stops(_merits(works)):
-            outcome.stopped = step + 1
-            break
-        if training.evaluate_every and (step + 1) % training.evaluate_every == 0 and step + 1 < training.steps:
+        if step + 1 in course.points:
+            before = watch.to(EVALUATE)
+            if team.told(lambda: course.stops(_merits(works))):
+                outcome.stopped = step + 1
+                break
+            watch.to(before)
+        due = training.evaluate_every and (step + 1) % training.evaluate_every == 0 and step + 1 < training.steps
+        if due and team.leads:
+            before = watch.to(EVALUATE)
             best.see(outcome, step + 1, measure_all(works, fitness, step + 1))
+            watch.to(before)
+    watch.to(EVALUATE)
+    team.end()
+    if divided is not None:
+        outcome.cpu_elsewhere = divided.cpu_elsewhere
+    if not team.leads:
+        return outcome
     outcome.merits = course.record()
     if recorder is not None:
         outcome.readings, outcome.reading_seconds = recorder.readings, recorder.seconds
@@ -206,13 +265,17 @@ class _Fitness:
         self.total = [torch.zeros((), device=work.train.targets.device) for work in works]
         self.seen = [0] * len(works)
 
-    def see(self, i: int, outputs: Tensor, targets: Tensor) -> None:
-        """Count one batch of work `i`."""
+    def count(self, i: int, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What samples of work `i` add: right answers, or squared errors, negated."""
         if isinstance(self.works[i].task.target, Classes):
-            self.total[i] += (outputs.detach().argmax(1) == targets).sum()
-        else:
-            self.total[i] -= (outputs.detach() - targets).square().mean() * len(targets)
-        self.seen[i] += len(targets)
+            return (outputs.detach().argmax(1) == targets).sum()
+        return -((outputs.detach() - targets).square().mean() * len(targets))
+
+    def see(self, turn: Sequence[int], counts: Sequence[Tensor], batch: int) -> None:
+        """Take what a step has counted for the works whose turn it was, of `batch` samples each."""
+        for i, count in zip(turn, counts, strict=False):
+            self.total[i] += count
+            self.seen[i] += batch
 
     def of(self, i: int) -> float | None:
         """The mean over what was seen; for values the mean squared error, negated. `None` before anything was seen."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from pathways.assemble import PathModule, frozen_parts, frozen_prefix
@@ -55,9 +54,7 @@ def _activations(trainer: Trainer, path: Path, step: str, ref: Frozen, samples: 
     alone = Path(path.inputs, {**steps, step: Step((ref,), path.steps[step].reads)}, step)
 
     def assemble() -> PathModule:
-        model = PathModule(alone, lambda ref: trainer.pool.get(cast(Frozen, ref).id), trainer.families)
-        cast(Any, model).to(device=trainer.device, memory_format=torch.channels_last)
-        return model
+        return trainer.placed(PathModule(alone, trainer.frozen_weights, trainer.families, lend=True))
 
     value = trainer.beyond_prefix(alone, samples, assemble).values.get(step)
     return None if value is None or isinstance(value, Masked) else gathered(value, slice(None))

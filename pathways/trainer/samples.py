@@ -175,5 +175,14 @@ class Recent:
         while len(self._held) > 1 and self._bytes > self.limit:
             self._bytes -= self._held.popitem(last=False)[1][1]
 
+    def drop(self, key: str) -> None:
+        """Drop what is held under `key`, if anything is."""
+        self._bytes -= self._held.pop(key, (None, 0))[1]
+
+    def clear(self) -> None:
+        """Drop all of it."""
+        self._held.clear()
+        self._bytes = 0
+
     def __contains__(self, key: str) -> bool:
         return key in self._held

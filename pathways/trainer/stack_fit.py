@@ -11,6 +11,7 @@ from torch import Tensor
 from pathways.candidate import Candidate, Measures
 from pathways.modules import Draft, Init
 from pathways.task import Classes, Task
+from pathways.trace import EVALUATE
 
 from .course import Course
 from .evaluate import measure_stack, merits_of
@@ -21,6 +22,7 @@ from .stack_chain import backward, chain_of, forward
 from .stack_losses import answers_of, losses_and_pulls, losses_of
 from .stack_optimizer import StackOptimizer
 from .stack_split import StackSplit
+from .stopwatch import Stopwatch
 
 EVALUATION_ROWS = 8192  # candidates x samples in one pass without gradients: what a pass makes stays in the cache
 
@@ -44,7 +46,7 @@ class Fitted:
 
 def fit_stack(
     candidates: Sequence[Candidate], task: Task, program: StackedPaths, train: StackSplit, validation: StackSplit,
-    order: Tensor, graphs: bool = True,
+    order: Tensor, graphs: bool = True, watch: Stopwatch | None = None,
 ) -> list[Fitted]:
     """Train candidates of one outline together, and measure each; `program` then holds the weights to keep.
 
@@ -59,8 +61,9 @@ def fit_stack(
         validation: what they are measured on.
         order: (steps, batch), rows of the training values; where the program is.
         graphs: whether steps are captured and replayed, where the program is on a GPU.
+        watch: counts what is training and what measuring.
     """
-    run = _Run(candidates, task, program, train, validation, order, graphs)
+    run = _Run(candidates, task, program, train, validation, order, graphs, watch or Stopwatch())
     run.fit_heads(run.training.head_init, fresh=True)
     every, steps = run.training.evaluate_every, run.training.steps if run.optimizer.parameters else 0
     with torch.enable_grad(), capturable():
@@ -70,6 +73,7 @@ def fit_stack(
             if every and (step + 1) % every == 0 and step + 1 < steps:
                 run.measure(step + 1)
     run.measure(run.training.steps)
+    run.watch.to(EVALUATE)
     run.restore()
     run.refit_heads()
     for place, k in enumerate(run.alive):
@@ -84,12 +88,12 @@ class _Run:
 
     def __init__(
         self, candidates: Sequence[Candidate], task: Task, program: StackedPaths, train: StackSplit,
-        validation: StackSplit, order: Tensor, graphs: bool,
+        validation: StackSplit, order: Tensor, graphs: bool, watch: Stopwatch,
     ) -> None:
         self.candidates, self.task, self.program = tuple(candidates), task, program
         self.train, self.validation, self.order = train, validation, order
         self.targets = train.targets[order % len(train)]  # of every step
-        self.training = candidates[0].training
+        self.training, self.watch = candidates[0].training, watch
         self.name = next(iter(candidates[0].paths))
         self.chain = chain_of(program)
         self.optimizer = StackOptimizer(program.layers(), [c.training for c in candidates])
@@ -157,6 +161,7 @@ class _Run:
         """Stop the candidates whose races are lost after `step` steps."""
         if step not in self.points:
             return
+        before = self.watch.to(EVALUATE)
         outputs, lost = self._outputs(self.validation).cpu(), []
         for place, k in enumerate(self.alive):
             if k in self.stopped or step not in self.courses[k].points:
@@ -170,11 +175,12 @@ class _Run:
             self.fitted[k].curve.append((step, self.name, found.validation))
             self._stop(k)
         self._compact()
+        self.watch.to(before)
 
     @torch.no_grad()
     def measure(self, step: int) -> None:
         """Measure every candidate on validation data after `step` steps, and keep the weights that are best."""
-        last = step >= self.training.steps
+        last, before = step >= self.training.steps, self.watch.to(EVALUATE)
         outputs = self._outputs(self.validation).cpu()
         losses = self.losses[:step].cpu()
         finite = torch.isfinite(losses)
@@ -186,6 +192,7 @@ class _Run:
         self._keep(improved, last)
         if not last:
             self._compact()
+        self.watch.to(before)
 
     def _places(self) -> list[int]:
         """Where the candidates stand that were not stopped."""

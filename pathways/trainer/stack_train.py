@@ -12,6 +12,7 @@ from pathways.candidate import Candidate
 from pathways.modules import Draft, Init, ModuleRef, Start
 from pathways.path import Path
 from pathways.stack_plan import summed, trained_part, trains
+from pathways.trace import STORE, TRAIN
 
 from .fit import Outcome, order_of
 from .frozen_sums import frozen_sum
@@ -57,7 +58,10 @@ def train_stack(trainer: Trainer, candidates: Sequence[Candidate], slots: Sequen
     shared = [bound.which is None for bound in train.bounds]
     program = StackedPaths(paths, trainings, weights, shared, slots, trainer.families, trainer.device)
     order = order_of(first, name, len(train), train.rows // len(train)).to(trainer.device)
-    fitted = fit_stack(members, task, program, train, validation, order, trainer.graphs)[: len(candidates)]
+    trainer.watch.to(TRAIN)
+    fitted = fit_stack(members, task, program, train, validation, order, trainer.graphs, trainer.watch)
+    fitted = fitted[: len(candidates)]
+    trainer.watch.to(STORE)
     best = _fittest(candidates, fitted)
     untrained: dict[tuple[str, Start], str] = {}
     return [_stored(trainer, name, c, program, f, best, untrained) for c, f in zip(candidates, fitted, strict=True)]

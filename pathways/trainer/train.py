@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pathways.assemble import PathModule, frozen_parts, frozen_prefix, part_of
 from pathways.candidate import Augment, Candidate, Result
 from pathways.devices import device_here
-from pathways.errors import DataError
+from pathways.errors import DataError, TeamError
 from pathways.modules import (
     BUILT_IN,
     Delta,
@@ -33,17 +33,23 @@ from pathways.path import Path
 from pathways.pool import Pool
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task
+from pathways.trace import EVALUATE, STORE, TRAIN, Span
 
+from .failures import FAILURES
 from .fit import Outcome, Work, fit, measure_all
 from .frozen_sums import frozen_sum
 from .heads import fit_closed_form
+from .loans import Loans, Written
 from .numerics import repeatable
 from .optimizer import begin_where_state_is_lacking, load_state, make_optimizer, state_of
 from .prefix_cache import PrefixCache
 from .record import transferability
 from .samples import Recent, Samples, moved, placed, prepare, through
 from .stack_train import TooLarge, train_stack
+from .stopwatch import Stopwatch
 from .stored import Held, size, stored_activations
+from .team import Team
+from .team_link import PartFailed
 
 _log = logging.getLogger("pathways.trainer")
 
@@ -74,14 +80,23 @@ class Trainer:
         self.graphs = graphs
         self.tasks: dict[str, Task] = {}
         self.recent = Recent(cache_bytes)
+        self.loans = Loans()
+        on_gpu = self.device.startswith("cuda")
+        self.watch = Stopwatch(settle=partial(torch.cuda.synchronize, self.device) if on_gpu else None)
         self._prefixes = prefixes or PrefixCache(FilePath(), 0)
 
     def provide(self, task: Task) -> None:
         """Make a task's data known, by its fingerprint."""
         self.tasks[task.fingerprint] = task
 
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What the last `run` did when, by this process's clock: of each candidate, or of a stack as a whole."""
+        return tuple(self.watch.spans)
+
     def run(
-        self, candidates: Sequence[Candidate], stacked: bool = False, slots: Sequence[int] = ()
+        self, candidates: Sequence[Candidate], stacked: bool = False, slots: Sequence[int] = (),
+        team: Team | None = None,
     ) -> list[Result]:
         """Train and measure each candidate; one that fails gets a result that says why.
 
@@ -89,37 +104,62 @@ class Trainer:
             candidates: what to train.
             stacked: whether they have one shape and are to be trained as one program.
             slots: of that program, as in `stack_plan.Group`.
+            team: the ranks that train candidates of so many workers together; each calls this with the same ones, and
+                rank 0 alone stores and returns what comes of them. Without one, this process takes the parts in turn.
 
         Raises:
             BlobError: a blob that a candidate starts from is missing or damaged.
             DataError: a candidate's data was not provided.
+            TeamError: a candidate is for another number of workers, or the ranks have lost each other.
         """
+        for candidate in candidates if team is not None else ():
+            if stacked or candidate.workers != team.size:  # type: ignore[union-attr]
+                raise TeamError(
+                    f"a team of {team.size} ranks must be given candidates of `workers: {team.size}`, found "  # type: ignore[union-attr]
+                    f"{'a stack' if stacked else candidate.workers}: make the team as large as its candidates ask for."
+                )
+        self.watch.spans.clear()
         with repeatable(self.device):
             if not stacked:
-                return [self._try(candidate) for candidate in candidates]
+                results = [self._try(candidate, team or Team.alone(candidate.workers)) for candidate in candidates]
+                return results if team is None or team.leads else []
             together, why = self._try_stack(candidates, slots)
-            return together or [replace(self._try(candidate), alone=why) for candidate in candidates]
+            return together or [
+                replace(self._try(candidate, Team.alone(candidate.workers)), alone=why) for candidate in candidates
+            ]
 
-    def _try(self, candidate: Candidate) -> Result:
+    def _try(self, candidate: Candidate, team: Team) -> Result:
+        self.watch.begin(candidate.hash)
         wall, cpu = time.perf_counter(), time.process_time()
+        outcome, failure = Outcome(), ""
+        team.begin()
         try:
-            outcome = self._train(candidate)
-            failure = ""
-        except (FloatingPointError, RuntimeError, ValueError) as error:
-            outcome = Outcome()
-            failure = f"{type(error).__name__}: {error}"[:500]
-        return self._result(candidate, outcome, failure, time.perf_counter() - wall, time.process_time() - cpu)
+            outcome = self._train(candidate, team)
+        except (PartFailed, *FAILURES) as error:
+            failure = team.failed(error)
+        finally:
+            self.watch.end()
+        if said := self._written():
+            outcome, failure = Outcome(), said
+        seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
+        return self._result(candidate, outcome, failure, seconds, cpu_seconds + outcome.cpu_elsewhere)
 
     def _try_stack(self, candidates: Sequence[Candidate], slots: Sequence[int]) -> tuple[list[Result], str]:
         """The results of a stack, which share its time evenly; none, and why, where it must be trained one by one."""
+        self.watch.begin()
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             outcomes = train_stack(self, candidates, slots)
-        except (TooLarge, RuntimeError, ValueError) as error:
+        except (TooLarge, *FAILURES) as error:
             # What is wrong with one of them is found, and said, when each is trained by itself.
             why = "its prefix is too large to be held" if isinstance(error, TooLarge) else f"in a stack: {error}"[:200]
             _log.info("a stack of %d candidates is trained one by one: %s", len(candidates), why)
+            self._written()
             return [], why
+        finally:
+            self.watch.end()
+        if said := self._written():
+            return [], said[:200]
         seconds = (time.perf_counter() - wall) / len(candidates)
         cpu_seconds = (time.process_time() - cpu) / len(candidates)
         return [
@@ -128,6 +168,18 @@ class Trainer:
                     stack=len(candidates))
             for candidate, found in zip(candidates, outcomes, strict=True)
         ], ""  # fmt: skip
+
+    def _written(self) -> str:
+        """Who wrote to frozen weights since the last call, as a sentence; what came of it is put right."""
+        try:
+            self.loans.check()
+        except Written as error:
+            self.pool.forget(ref.id for ref in error.refs)
+            self.recent.clear()
+            return str(error)[:500]
+        finally:
+            self.loans.clear()
+        return ""
 
     def _result(self, candidate: Candidate, outcome: Outcome, failure: str, seconds: float, cpu: float) -> Result:
         sizes: dict[str, int] = {}
@@ -143,7 +195,7 @@ class Trainer:
             reading_seconds=outcome.reading_seconds,
         )
 
-    def _train(self, candidate: Candidate) -> Outcome:
+    def _train(self, candidate: Candidate, team: Team) -> Outcome:
         models, drafts = self.assemble(candidate)
         works = [self._work(candidate, name, model) for name, model in models.items()]
         for work in works:
@@ -153,8 +205,11 @@ class Trainer:
             if isinstance(draft.start, Warm) and draft.start.optimizer:
                 load_state(optimizer, drafts[name], self.pool.get(draft.start.optimizer))
         begin_where_state_is_lacking(optimizer)
-        outcome = fit(candidate, works, drafts, optimizer)
-        if outcome.stopped:
+        self.watch.to(TRAIN)
+        outcome = fit(candidate, works, drafts, optimizer, self.watch, team)
+        self.loans.check()
+        self.watch.to(EVALUATE)
+        if outcome.stopped or not team.leads:
             return outcome
         if candidate.record is not None and not candidate.record.while_training:
             began = time.process_time()
@@ -170,7 +225,7 @@ class Trainer:
     def weights(self, candidate: Candidate, ref: ModuleRef) -> Mapping[str, Tensor] | torch.Generator:
         """What a module of a candidate starts from: tensors, or the generator that initialises it."""
         if isinstance(ref, Frozen):
-            return self.pool.get(ref.id)
+            return self.frozen_weights(ref)
         if isinstance(ref.start, Warm):
             return self.pool.get(ref.start.blob)
         if ref.start.seed is not None:
@@ -182,13 +237,20 @@ class Trainer:
         """A candidate's paths as modules, by task, and its drafts by name."""
         shared: dict[tuple[object, ...], nn.Module] = {}
         models = {
-            task: PathModule(path, partial(self.weights, candidate), self.families, shared)
+            task: self.placed(PathModule(path, partial(self.weights, candidate), self.families, shared, lend=True))
             for task, path in candidate.paths.items()
         }
-        for model in models.values():
-            # Convolutions are a third faster so, on CPUs too.
-            cast(Any, model).to(device=self.device, memory_format=torch.channels_last)
         return models, {name: module for model in models.values() for name, module in model.drafts().items()}
+
+    def placed(self, model: PathModule) -> PathModule:
+        """An assembled path on the device, its frozen tensors noted as lent."""
+        # Convolutions are a third faster so, on CPUs too.
+        cast(Any, model).to(device=self.device, memory_format=torch.channels_last)
+        return self.loans.note(model)
+
+    def frozen_weights(self, ref: ModuleRef) -> Mapping[str, Tensor]:
+        """The tensors of a module that is frozen."""
+        return self.pool.get(cast(Frozen, ref).id)
 
     def task_of(self, candidate: Candidate, name: str) -> Task:
         """The data of a candidate's task.
@@ -262,7 +324,9 @@ class Trainer:
         if missing:
             limit = self.recent.limit // 8
             small = [name for name in prefix if bytes_of[name] <= limit and keys[name] not in self.recent]
-            for name, value in through(assemble(), samples.values, tuple(dict.fromkeys([*small, *missing]))).items():
+            found = through(assemble(), samples.values, tuple(dict.fromkeys([*small, *missing])))
+            self.loans.check()
+            for name, value in found.items():
                 held = stored_activations(value)
                 self.recent.put(keys[name], held, size(held))
                 if name in missing:
@@ -324,6 +388,7 @@ class Trainer:
         """
         if kept is not None and not any(name in kept for name in candidate.drafts()):
             return
+        self.watch.to(STORE)
 
         def frozen(ref: ModuleRef) -> ModuleRef:
             if not isinstance(ref, Draft) or not (kept is None or ref.name in kept):

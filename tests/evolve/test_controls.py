@@ -116,6 +116,16 @@ def test_joint_shares_its_trunk_by_name_and_has_a_head_for_each_task() -> None:
     assert {path.ports()["head"].dim for path in candidate.paths.values()} == {3, 4, 5}  # type: ignore[attr-defined]
 
 
+def test_joint_trains_data_parallel_where_there_are_several_tasks_to_train() -> None:
+    (alone,), (together,) = (Joint().begin(example_view(tasks=3)).ask(), Joint(workers=2).begin(example_view(3)).ask())
+    assert (alone.workers, together.workers) == (1, 2)
+    assert alone.hash != together.hash
+    assert [c.workers for c in Joint(workers=2).begin(example_view(tasks=1)).ask()] == [1]
+    assert [c.workers for c in Joint(workers=2, steps=0).begin(example_view(tasks=2)).ask()] == [1]
+    with pytest.raises(ConfigError, match="`workers` must be a whole number of at least 1, found 0"):
+        Joint(workers=0)
+
+
 def test_the_best_repeat_wins_by_quality() -> None:
     run = drive(Independent(repeats=5), VIEW)
     assert [c.repeat for c in run.candidates] == [0, 1, 2, 3, 4]

@@ -14,9 +14,10 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
-from helpers_tiny import TRAINING, chain, head, linear, task_of
+from helpers_tiny import TRAINING, FixedPath, chain, head, linear, task_of
 from local_families import Fatal, Slow, alive, gone_within
 
+import pathways
 from pathways.candidate import Candidate, Result
 from pathways.cores import THREAD_VARIABLES
 from pathways.engine import Dispatch
@@ -27,6 +28,7 @@ from pathways.measure import Metric
 from pathways.modules import BUILT_IN, Draft, Families, Init, ModuleRef, ModuleSpec, Warm
 from pathways.pool import Pool
 from pathways.task import Task
+from pathways.trace_read import read_trace
 
 FAMILIES = Families([Slow, Fatal])
 TASK = task_of("one")
@@ -412,3 +414,15 @@ def _command(pid: int) -> bytes:
         return FilePath(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def test_answers_say_what_was_done_when_and_what_travelled(tmp_path: FilePath) -> None:
+    with pathways.System.create(tmp_path / "run", training=TRAINING, stack=1) as system, Local(workers=1) as engine:
+        seen: list[Any] = []
+        strategy = FixedPath(lambda view: {"one": chain(view.task.inputs, linear("a"), head())}, rounds=1, repeats=4)
+        system.learn(task_of("one"), strategy, engine, progress=seen.append)
+        assert [(event.busy, event.workers) for event in seen] == [(1, 1), (1, 1), (1, 1), (0, 1)]
+    [worker] = read_trace(tmp_path / "run").workers
+    assert (worker.worker, worker.candidates) == ("here/0", 4)
+    assert worker.moved > 4 * 500  # at least the candidates themselves
+    assert all(worker.spent(what) > 0 for what in ("transfer", "load", "train", "evaluate", "store"))

@@ -33,6 +33,16 @@ def test_all_tasks_are_in_each_candidate_with_one_trunk_and_their_own_heads() ->
         assert set(candidate.data) == set(candidate.paths)
 
 
+def test_networks_of_several_tasks_train_data_parallel_and_those_of_one_do_not() -> None:
+    settings = MuNet(generations=1, children=2, rates=CLONES, workers=3, guard=True)
+    found = drive(settings, THREE).candidates
+    assert {(len(candidate.paths), candidate.workers) for candidate in found} == {(3, 3), (1, 1)}
+    assert {candidate.workers for candidate in drive(settings, example_view(1)).candidates} == {1}
+    measured = drive(replace(settings, probe_training={"steps": 0}), THREE).candidates
+    assert {(c.training.steps > 0, c.workers) for c in measured if len(c.paths) == 3} == {(False, 1), (True, 3)}
+    assert MuNet(**settings.to_json()).workers == 3
+
+
 def test_a_childs_heads_start_from_its_parents() -> None:
     search = MuNet(generations=2, children=3, rates=CLONES).begin(THREE)
     (probe,) = told(search)

@@ -53,6 +53,7 @@ def test_settings_survive_plain_data(made: MuNet) -> None:
     ({"space": {"lr": [0.1, -1]}}, "`lr` must be a number"),
     ({"space": {"schedule": ["cosine", "restarts"]}}, "`schedule` must be one of"),
     ({"adapter_dims": []}, "`adapter_dims`"),
+    ({"workers": 0}, "`workers` must be a whole number of at least 1, found 0"),
     ({"adapter_dims": [0]}, "`adapter_dims` must be a whole number of at least 1"),
     ({"scratch_training": {"stepz": 1}}, "`scratch_training` must name fields of `training`, found"),
     ({"scratch_generations": -1}, "`scratch_generations` must be"),

@@ -74,10 +74,10 @@ def test_a_run_that_stopped_between_two_tasks_of_a_group_goes_on_to_the_same_end
     tasks = [task for group in groups for task in group]
     whole = manifest.write_task
 
-    def only_the_first(directory, record):
+    def only_the_first(directory, record, **how):
         if record.index:
             raise KeyboardInterrupt
-        whole(directory, record)
+        whole(directory, record, **how)
 
     monkeypatch.setattr(manifest, "write_task", only_the_first)
     system = make_system(tmp_path / "run", read, tasks, ())

@@ -69,19 +69,22 @@ def learn(directory: Path, engine: Any) -> None:
 
 def die_at(replaces: int) -> None:
     """Kill this process when a file takes its name for that time: just before where the number is odd, else after."""
-    real: Callable[..., None] = os.replace
     seen = 0
 
-    def replace(*arguments: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == replaces and replaces % 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        real(*arguments)
-        if seen == replaces:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def dying(real: Callable[..., None]) -> Callable[..., None]:
+        def name(*arguments: Any) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == replaces and replaces % 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(*arguments)
+            if seen == replaces:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    files.os.replace = replace  # type: ignore[attr-defined]
+        return name
+
+    # Manifests are linked to their names, which other files take in place of what was there.
+    files.os.replace, files.os.link = dying(os.replace), dying(os.link)  # type: ignore[attr-defined]
 
 
 def carry_out(directory: Path, log: Path, workers: int, replaces: int) -> None:

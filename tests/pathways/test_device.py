@@ -96,10 +96,13 @@ def alone_shapes(pool: Pool) -> dict[str, list[Candidate]]:
                           for s in ("joint", "proportional")],
         "refit": [candidate(chain(Vector(4), linear("a", 6), head()), TASK, head_refit="class_means",
                             label_smoothing=0.1)],
+        "divided": [replace(candidate(both, TASK, NUMBERS, fitness="training", clip=0.5), workers=3),
+                    replace(candidate(routed, TASK), workers=2),
+                    replace(candidate(picture, PICTURES, augment=Augment(rotate=9, noise=0.1, views=0)), workers=2)],
     }
 
 
-SHAPES = ("prefix", "conv", "conv prefix", "views", "changes", "router", "delta", "several tasks", "refit")
+SHAPES = ("prefix", "conv", "conv prefix", "views", "changes", "router", "delta", "several tasks", "refit", "divided")
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
@@ -18,8 +17,8 @@ from pathways.ledger_tables import leases
 
 
 @pytest.fixture
-def ledger(tmp_path: FilePath) -> Any:
-    with Ledger(tmp_path / "ledger.db") as opened:
+def ledger(database: str) -> Any:
+    with Ledger(database) as opened:
         yield opened
 
 

@@ -52,8 +52,8 @@ def pair(
 
 
 @pytest.fixture
-def ledger(tmp_path: FilePath) -> Any:
-    with Ledger(tmp_path / "ledger.db") as opened:
+def ledger(database: str) -> Any:
+    with Ledger(database) as opened:
         yield opened
 
 
@@ -383,6 +383,6 @@ def test_a_commit_that_fails_half_way_leaves_nothing(ledger: Ledger) -> None:
     with ledger.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE tried")
     candidate, result = pair()
-    with pytest.raises(LedgerError, match="no such table: tried"):
+    with pytest.raises(LedgerError, match=r"no such table: tried|tried.* does(n't| not) exist"):
         ledger.commit("s", ["a"], 0, [(candidate, result)])
     assert ledger.known([candidate.hash]) == {}

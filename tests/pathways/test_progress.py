@@ -88,3 +88,38 @@ def test_a_disabled_line_writes_nothing():
 )
 def test_line_of(event, text):
     assert line_of(event, 0) == text
+
+
+def test_a_log_has_a_line_a_minute_however_many_results_come():
+    stream, clock = io.StringIO(), Clock()
+    with ProgressLine(stream, clock=clock) as line:
+        for event in events(3000):
+            line(event)
+            clock.now += 0.1
+    assert len(stream.getvalue().splitlines()) == 5
+    assert stream.getvalue().splitlines()[-1].startswith("a  munet  3000/3000 tried")
+
+
+def test_searches_side_by_side_do_not_flood_a_log():
+    stream = io.StringIO()
+    with ProgressLine(stream, clock=Clock()) as line:
+        for i in range(500):
+            for task in "abc":
+                line(Event(task, "munet", i + 1, 500))
+    written = stream.getvalue().splitlines()
+    assert len(written) == 5  # two that first made room for another, and all at the end
+    assert sorted(w.split("  ")[0] for w in written if "500/500" in w) == ["a", "b", "c"]
+
+
+def test_searches_side_by_side_do_not_flood_a_terminal():
+    stream, clock = Terminal(), Clock()
+    line = ProgressLine(stream, clock=clock)
+    for i in range(1000):
+        line(Event("ab"[i % 2], "munet", i + 1))
+        clock.now += 0.001
+    assert stream.getvalue().count("\r") <= 12
+
+
+def test_how_many_workers_are_busy_is_said_where_it_is_known():
+    assert "3/8 workers busy" in line_of(Event("a", "munet", 1, busy=3, workers=8), 1)
+    assert "busy" not in line_of(Event("a", "munet", 1, workers=8), 1)

@@ -209,7 +209,7 @@ def test_a_row_that_a_killed_run_did_not_measure_is_measured_when_its_data_is_at
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with learned(tmp_path / "run", names=("one",)) as system:
-        monkeypatch.setattr("pathways.freeze.remeasure", interrupt_after(1))
+        monkeypatch.setattr("pathways.freeze._record_late", interrupt_after(1))
         with pytest.raises(KeyboardInterrupt):
             system.learn(task_of("two"), STRATEGY)
     monkeypatch.undo()
@@ -406,7 +406,7 @@ def test_an_unknown_format_lists_those_there_are(system: System, tmp_path: FileP
 
 
 def test_other_numerics_refuse_to_go_on(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pathways.system.numerics", lambda **plan: {**system.record.numerics, "torch": "9.9"})
+    monkeypatch.setattr("pathways.open_run.numerics", lambda **plan: {**system.record.numerics, "torch": "9.9"})
     with pytest.raises(LedgerError, match=r"was made with other numerics \(torch is 9.9 and was"):
         system.learn(task_of("three"), STRATEGY)
 
