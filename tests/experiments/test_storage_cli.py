@@ -59,12 +59,14 @@ def test_every_command_takes_a_url(
     assert ran["fingerprint"] == fingerprint
     there = tmp_path / "there" / "run"
     assert (there / "report.html").exists()
+    assert said(capsys, "trace", url, "--json")["candidates"] > 0
     monkeypatch.setenv("PATHWAYS_MIRRORS", str(tmp_path / "b"))
     shown = said(capsys, "show", url, "--json")
     assert all(shown[key] == ran[key] for key in ("ACC", "fingerprint", "run"))
     assert [task["candidates"] for task in shown["tasks"]] == [task["candidates"] for task in ran["tasks"]]
     assert said(capsys, "verify", url, "--json")["ok"]
     assert said(capsys, "resume", url, "--quiet", "--json")["fingerprint"] == fingerprint
+    assert "`--share` needs a run whose ledger is in a database" in said(capsys, "resume", url, "--share", status=2)
     assert said(capsys, "run", config, "--out", url, "--quiet", "--json")["fingerprint"] == fingerprint
     assert f"{url} holds a run of another configuration: `seed` was 0 and is 1" in said(
         capsys, "run", config, "--out", url, "--set", "seed=1", status=2
@@ -112,6 +114,13 @@ def test_storage_of_the_configuration_says_where_unless_out_does(
 ])  # fmt: skip
 def test_bad_addresses_are_one_sentence(arguments: tuple[str, ...], words: str, capsys: Any) -> None:
     assert words in said(capsys, *arguments, status=2)
+
+
+def test_drivers_share_a_run_on_storage_only_with_a_database(config: Path, tmp_path: Path, capsys: Any) -> None:
+    url = f"file://{tmp_path}/there"
+    words = f"`--share` needs a run whose ledger is in a database where the run is on storage, found {url} with its"
+    assert words in said(capsys, "run", config, "--out", url, "--share", status=2)
+    assert not (tmp_path / "there").exists()
 
 
 def test_a_folder_on_storage_with_other_files_is_refused(config: Path, tmp_path: Path, capsys: Any) -> None:

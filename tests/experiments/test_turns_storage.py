@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import share_drivers
-from helpers_tiny import TRAINING, tiny_root
+from helpers_tiny import TRAINING, task_of, tiny_root
 from share_drivers import Results, waiting
 
 from pathways.errors import LedgerError
+from pathways.evolve.munet import MuNet
 from pathways.system import System
 
 NAMES = list(share_drivers.NAMES)
@@ -79,6 +80,18 @@ def test_what_a_killed_driver_tried_is_trained_again_where_its_mirror_is_not(
     assert [task for pid, _, task in results if pid == dead] == ["one", "one"]
     assert "one" in [task for pid, strategy, task in results if pid != dead and strategy == "munet"]
     whole(url, tmp_path / "there")
+
+
+def test_a_run_in_a_database_and_on_storage_is_the_run_in_a_directory(url: str, tmp_path: FilePath) -> None:
+    places = [tmp_path / "run", url]
+    System.create(places[0], root=tiny_root(), training=TRAINING).close()
+    found = []
+    for place in places:
+        with System.open(place) as system:
+            for name in NAMES[:2]:
+                system.learn(task_of(name), MuNet(generations=1, children=2))
+            found.append(system.fingerprint)
+    assert len(set(found)) == 1
 
 
 def test_a_creation_that_was_cut_short_is_gone_on_with_by_any_machine(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 from pathlib import Path as FilePath
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ from helpers_tiny import TRAINING, task_of, tiny_root
 
 from pathways import mirror as mirror_module
 from pathways import storage_lease
-from pathways.errors import BlobError, ForgettingError, LedgerError, PathwaysError, StorageError
+from pathways.errors import BlobError, ForgettingError, HeldError, LedgerError, PathwaysError, StorageError
 from pathways.evolve.controls import FineTune
 from pathways.evolve.local import Local
 from pathways.evolve.munet import MuNet
 from pathways.ledger import Ledger
 from pathways.ledger_snapshot import restore, snapshot, token_of
+from pathways.manifest import read_task
 from pathways.mirror import Mirror, located, mirrors, opened
 from pathways.storage import Storage
 from pathways.system import System
@@ -289,6 +291,89 @@ def test_a_driver_that_was_replaced_commits_nothing(url: str) -> None:
         assert not [name for name in storage.files("tasks") if "two" in name]
         system.refresh()
         assert list(system.briefs) == ["one"]
+
+
+def test_a_task_that_another_driver_committed_is_not_committed_again(there: str, directory: FilePath) -> None:
+    mirror = opened(there)[1]
+    assert mirror is not None
+    before = mirror.storage.read("tasks/two.json")
+    with pytest.raises(HeldError, match=f"{there}/tasks/two.json must not be there yet, found that another process"):
+        mirror.commit(read_task(directory, "two"), [])
+    assert mirror.storage.read("tasks/two.json") == before
+
+
+def test_a_process_that_looked_before_a_commit_does_not_undo_it(
+    there: str, directory: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with System.open(there) as writer, System.open(there) as reader:
+        writer.mirror.storage.delete(["tasks/two.json"])  # type: ignore[union-attr]
+        look = reader.mirror.storage.stamps  # type: ignore[union-attr]
+        commit = Thread(target=writer.mirror.commit, args=(read_task(directory, "two"), []))  # type: ignore[union-attr]
+
+        def looked(folder: str = "") -> dict[str, str]:
+            found = look(folder)
+            commit.start()
+            commit.join(0.3)  # it waits until what was found here is done
+            return found
+
+        monkeypatch.setattr(reader.mirror.storage, "stamps", looked)  # type: ignore[union-attr]
+        reader.refresh()
+        commit.join()
+        assert (writer.directory / "tasks" / "two.json").exists()
+        writer.refresh()
+        assert list(writer.briefs) == list(NAMES)
+
+
+def test_what_was_pushed_is_pushed_again_where_others_may_have_deleted_it(there: str) -> None:
+    with System.open(there) as system:
+        mirror, blobs = system.mirror, system.records["two"].champion.path.frozen()
+        assert mirror is not None
+        system.pool.ensure(blobs)
+        whole = set(mirror.storage.files("pool"))
+        with mirror.holding():
+            mirror.storage.delete(whole)
+            mirror.push_blobs(blobs)
+            Store.reset(keep=True)
+            with mirror.holding():
+                mirror.push_blobs(blobs)
+            assert Store.changes == []
+        mirror.storage.delete(whole)
+        with mirror.holding():
+            mirror.push_blobs(blobs)
+        assert len(mirror.storage.files("pool")) == len(blobs)
+
+
+def test_a_run_that_is_being_made_is_not_undone_by_who_looks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "store://runs/begun"
+    found: list[bool] = []
+    looking = Thread(target=lambda: found.append(Mirror(url).pull()))
+    whole = Mirror.publish
+
+    def publish(mirror: Mirror, blobs: Any) -> None:
+        looking.start()
+        looking.join(0.3)
+        whole(mirror, blobs)
+
+    monkeypatch.setattr(Mirror, "publish", publish)
+    with System.create(url, root=tiny_root(), training=TRAINING) as system:
+        looking.join()
+        assert found == [True]
+        assert system.place == url
+
+
+def test_searches_at_once_and_without_rounds_find_what_they_read(there: str, directory: FilePath) -> None:
+    search = MuNet(generations=1, children=2, steady=True)
+    tasks = [task_of("three"), task_of("four")]
+    with System.open(there) as system:
+        assert list(system.pool) == []
+        system.learn_at_once(tasks, search)
+        assert system.verify().ok
+        fingerprint = system.fingerprint
+        kept = system.reachable()
+        assert what_is_there(system) == kept
+    with System.open(shutil.copytree(directory, directory.with_name("at-once"))) as system:
+        system.learn_at_once(tasks, search)
+        assert system.fingerprint == fingerprint
 
 
 def test_a_control_goes_on_elsewhere_from_what_it_carries(

@@ -49,6 +49,39 @@ def test_a_file_is_created_once(storage: Storage) -> None:
     assert storage.read("driver/1") == b"mine"
 
 
+def test_a_file_is_added_once(storage: Storage) -> None:
+    assert storage.add("tasks/a.json", b"mine")
+    assert not storage.add("tasks/a.json", b"yours")
+    assert storage.read("tasks/a.json") == b"mine"
+
+
+def test_of_two_that_add_a_file_at_once_one_does(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    MemoryFileSystem.store.clear()
+    for storage in (Storage(f"file://{tmp_path}/there"), Storage("memory://some/folder")):
+        storage.write("a", b"mine")
+        real = storage.read
+        looked = [None]  # before the other has written
+        monkeypatch.setattr(storage, "read", lambda *a, real=real, looked=looked: looked.pop() if looked else real(*a))
+        assert not storage.add("a", b"yours")
+        assert storage.read("a") == b"mine"
+    assert list(tmp_path.rglob(".tmp-*")) == []
+
+
+def test_a_store_that_knows_no_condition_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    MemoryFileSystem.store.clear()
+    whole = MemoryFileSystem.pipe_file
+
+    def put(self: MemoryFileSystem, path: str, value: bytes, mode: str = "overwrite", **more: object) -> None:
+        if mode == "create":
+            raise NotImplementedError("If-None-Match")
+        whole(self, path, value, **more)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", put)
+    storage = Storage("memory://some/folder")
+    assert storage.add("a", b"mine")
+    assert not storage.add("a", b"yours")
+
+
 @pytest.mark.parametrize("how", [BEFORE, TORN, AFTER])
 @pytest.mark.parametrize("fails", [1, 2])
 def test_a_write_that_fails_leaves_the_old_bytes_or_the_new(fails: int, how: str) -> None:
