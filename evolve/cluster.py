@@ -14,7 +14,9 @@ from typing import Any
 
 from pathways.errors import EngineError
 
-_log = logging.getLogger("pathways.ray")
+from .scheduler import DIED
+
+_log = logging.getLogger("pathways.ray.session")
 
 Resources = Mapping[str, float]
 """Amounts by the names that Ray uses, `CPU` and `GPU`."""
@@ -118,6 +120,14 @@ class Cluster:
         """Send a dispatch, pickled, and the rest of its parcel; gives a reference to the reply."""
         return worker.take.remote(body, parcel)
 
+    def send_rank(self, worker: Any, body: bytes, parcel: Any, rank: int, size: int, address: str) -> Any:
+        """The same for one rank of a gang of `size`, which meets the others at `address`."""
+        return worker.take.remote(body, parcel, rank, size, address)
+
+    def meeting_place(self, worker: Any) -> Any:
+        """A reference to an address on this worker's machine at which the ranks of a gang can meet."""
+        return worker.meeting_place.remote()
+
     def kill(self, workers: Sequence[Any], wait: float = 0.0) -> None:
         """End workers at once, and wait so long at most until they are gone."""
         import ray
@@ -130,6 +140,26 @@ class Cluster:
         if wait and last:
             with suppress(Exception):
                 ray.wait(last, num_returns=len(last), timeout=wait)
+
+    # -- gangs ----------------------------------------------------------------------------------------------------
+
+    def reserve(self, count: int, needs: Resources) -> tuple[Any, Any]:
+        """Ask for room for so many workers, all or none, close together where that can be.
+
+        Returns:
+            The group, and a reference that is there when all is reserved.
+        """
+        from ray.util.placement_group import placement_group
+
+        group = placement_group([{name: need for name, need in needs.items() if need}] * count, strategy="PACK")
+        return group, group.ready()
+
+    def release(self, group: Any) -> None:
+        """Give a group back."""
+        from ray.util.placement_group import remove_placement_group
+
+        with suppress(Exception):
+            remove_placement_group(group)
 
     # -- objects --------------------------------------------------------------------------------------------------
 
@@ -191,9 +221,15 @@ class _Actor:
 
         return str(ray.util.get_node_ip_address())
 
-    def take(self, dispatch: bytes, parcel: Any) -> Any:
-        """Train a dispatch."""
-        return self.worker.take(replace(parcel, dispatch=pickle.loads(dispatch)))
+    def meeting_place(self) -> str:
+        """An address of this machine at which the ranks of a gang can meet."""
+        from pathways.trainer.rank import free_address
+
+        return free_address(self.node())
+
+    def take(self, dispatch: bytes, parcel: Any, rank: int = 0, size: int = 1, address: str = "") -> Any:
+        """Train a dispatch, or be one rank of a gang that does."""
+        return self.worker.take(replace(parcel, dispatch=pickle.loads(dispatch)), rank, size, address)
 
 
 def said_of(resources: Resources) -> str:
@@ -223,7 +259,7 @@ def _why(error: Exception) -> str:
         return "its worker was stopped for lack of memory"
     if "node died" in text or "node has died" in text or "node was terminated" in text or "its node" in text:
         return "its node was lost"
-    return "its worker died"
+    return DIED
 
 
 def _no_usage_statistics() -> None:

@@ -18,19 +18,22 @@ from torch import Tensor
 
 from pathways.candidate import Candidate, Result
 from pathways.engine import Dispatch
-from pathways.errors import EngineError, PathwaysError
+from pathways.errors import EngineError, PathwaysError, TeamError
 from pathways.modules import Families
 from pathways.packing import Packed, unpack
 from pathways.pool import Data
 from pathways.task import Task
+from pathways.trace import LOAD, Span
 from pathways.trainer import Trainer, numerics
 from pathways.trainer.failures import OUT_OF_MEMORY
+from pathways.trainer.rank import train_rank
 
 from .far_pool import FarPool, FarPrefixes, Fetch, Lent, copied
 from .importable import imported
 
-RESULTS, ERROR, WRITTEN, MEMORY = "results", "error", "written", "memory"
-"""What a reply is: results; what is wrong with the run; void, as shared memory was written to; for lack of memory."""
+RESULTS, ERROR, WRITTEN, MEMORY, PARTED = "results", "error", "written", "memory", "parted"
+"""What a reply is: results; what is wrong with the run; void, as shared memory was written to; for lack of memory; that
+the ranks of a gang have lost each other."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Reply:
         prefixes: the activations it shared, each with its bytes.
         written: what is not what it was, where something wrote to it.
         fetched: bytes read from the object store.
+        spans: what was done when, by this machine's clock.
         received, finished: when, by this machine's clock, in seconds since 1970 (UTC).
     """
 
@@ -99,6 +103,7 @@ class Reply:
     prefixes: Mapping[str, tuple[Any, int]] = field(default_factory=dict)
     written: str = ""
     fetched: int = 0
+    spans: tuple[Span, ...] = ()
     received: float = 0.0
     finished: float = 0.0
 
@@ -131,22 +136,31 @@ class FarWorker:
         self._fetch = fetch
         self._tasks: dict[str, Packed] = {}
         self._watched: list[tuple[str, Tensor, int]] = []
+        self._loaded = 0.0
 
-    def take(self, parcel: Parcel) -> Reply:
-        """Train a dispatch; what goes wrong is part of the reply."""
+    def take(self, parcel: Parcel, rank: int = 0, size: int = 1, address: str = "") -> Reply:
+        """Train a dispatch, or be a rank of so many that do; what goes wrong is part of the reply."""
         received = time.time()
+        self._loaded = 0.0
         try:
-            reply = self._train(parcel)
+            reply = self._train(parcel, rank, size, address)
+        except TeamError as error:
+            reply = Reply(PARTED, error=error)
         except Exception as error:
             plain = isinstance(error, PathwaysError)
             reply = Reply(ERROR, error=error if plain else f"a worker stopped with {traceback.format_exc(limit=8)}")  # type: ignore[arg-type]
-        return replace(reply, received=received, finished=time.time())
+        load = Span(LOAD, "", received, max(0.0, self._loaded - received))
+        return replace(reply, spans=(load, *self.trainer.spans), received=received, finished=time.time())
 
-    def _train(self, parcel: Parcel) -> Reply:
+    def _train(self, parcel: Parcel, rank: int, size: int, address: str) -> Reply:
         dispatch = parcel.dispatch
         self._begin(parcel)
         fetched = self._provide(parcel)
-        results = self.trainer.run(dispatch.candidates, dispatch.stacked, dispatch.slots)
+        self._loaded = time.time()
+        if size > 1:
+            results = train_rank(self.trainer, dispatch.candidates, rank, size, address) or []
+        else:
+            results = self.trainer.run(dispatch.candidates, dispatch.stacked, dispatch.slots)
         fetched += self.pool.fetched + self.prefixes.fetched
         if what := self._written():
             self._void()
@@ -220,4 +234,4 @@ def _blamed(result: Result, what: str) -> Result:
     )
 
 
-__all__ = ["ERROR", "MEMORY", "RESULTS", "WRITTEN", "FarWorker", "Parcel", "Reply", "Setting", "frozen_of"]
+__all__ = ["ERROR", "MEMORY", "PARTED", "RESULTS", "WRITTEN", "FarWorker", "Parcel", "Reply", "Setting", "frozen_of"]

@@ -8,7 +8,6 @@ import pickle
 import subprocess
 import sys
 import time
-from collections import deque
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path as FilePath
@@ -22,9 +21,11 @@ from pathways.in_process import InProcess
 from pathways.modules import BUILT_IN, Families
 from pathways.task import Task
 from pathways.trace import Journey
+from pathways.trainer.failures import OUT_OF_MEMORY
 from pathways.trainer.numerics import numerics
 
 from .importable import importable
+from .scheduler import DIED, Job, Rules, Scheduler, checked_deadline, checked_retries
 
 _log = logging.getLogger(__name__)
 
@@ -34,12 +35,14 @@ class Local:
 
     Results do not depend on the number of workers, so there are never more of them than cores that this process
     may use: programs that wait for each other's threads can be many times slower. A worker that dies is replaced
-    and its dispatch sent again, up to `retries` times. Workers are started as `python -m pathways.evolve.worker`,
+    and its dispatch sent again, up to `retries` times; then its candidates are recorded as failed, with the reason.
+    Workers are started as `python -m pathways.evolve.worker`,
     so that a script needs no `if __name__ == "__main__"` guard; they end when this process ends, however it does.
 
     Args:
         workers: processes, at most; 0 trains in this process.
-        retries: how often a dispatch whose worker died is sent again.
+        retries: how often work that failed with its worker is tried again.
+        deadline: seconds that a candidate may take in a worker; `None` is no limit.
         oversubscribe: start all of them, however few cores there are.
         cache_bytes: the most activations of frozen prefixes that the run keeps on disk, for all workers; 0 keeps none.
         device: what to compute on: `cpu`, `cuda`, `cuda:N`, or `auto`. With `cuda` and several GPUs, worker i computes
@@ -57,8 +60,8 @@ class Local:
     """
 
     def __init__(
-        self, workers: int = 0, retries: int = 2, *, oversubscribe: bool = False, cache_bytes: int = CACHE_BYTES,
-        device: str = "cpu",
+        self, workers: int = 0, retries: int = 2, *, deadline: float | None = None, oversubscribe: bool = False,
+        cache_bytes: int = CACHE_BYTES, device: str = "cpu",
     ) -> None:
         if not isinstance(workers, int) or workers < 0:
             raise EngineError(
@@ -68,9 +71,7 @@ class Local:
         self._asked = workers
         self._count = workers if oversubscribe else min(workers, self._cores)
         self._warned = False
-        self.retries = retries
-        self._queue: deque[Dispatch] = deque()
-        self._submitted: dict[int, float] = {}
+        self._scheduler = Scheduler(Rules(checked_retries(retries), checked_deadline(deadline), ahead=0))
         self._tasks: dict[str, Task] = {}
         self._pool: FilePath | None = None
         self._families: Families = BUILT_IN
@@ -78,7 +79,6 @@ class Local:
         self.device = device_here(device)
         self._here = InProcess(cache_bytes, self.device)
         self._workers: list[_Worker] = []
-        self._tries: dict[int, int] = {}
 
     @property
     def workers(self) -> int:
@@ -87,7 +87,7 @@ class Local:
 
     def busy(self) -> int | None:
         """How many of the workers have a dispatch; `None` where there are none."""
-        return sum(worker.dispatch is not None for worker in self._workers) if self._count else None
+        return self._scheduler.busy() if self._count else None
 
     def __enter__(self) -> Local:
         return self
@@ -108,6 +108,8 @@ class Local:
             importable(families)
             self._warn()
             self._workers = [self._worker(i) for i in range(self._count)]
+            for i in range(self._count):
+                self._scheduler.join(i)
 
     def provide(self, task: Task) -> None:
         """Make a task's training and validation data known; a worker gets it when it first needs it."""
@@ -122,44 +124,42 @@ class Local:
         if self._count == 0:
             self._here.submit(dispatch)
             return
-        self._queue.append(dispatch)
-        self._submitted[dispatch.id] = time.time()
+        self._scheduler.submit(dispatch, time.monotonic())
         self._feed()
 
     def next(self, timeout: float | None = None) -> Answer | None:
         """The next finished dispatch; `None` where none finished in time or none is under way."""
         if self._count == 0:
             return self._here.next(timeout)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while any(worker.dispatch for worker in self._workers):
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready = wait([w.connection for w in self._workers if w.dispatch], left)
-            if not ready:
-                return None
-            for worker in [w for w in self._workers if w.connection in ready]:
-                answer = self._receive(worker)
-                self._feed()
-                if answer is not None:
-                    return answer
-        return None
+        scheduler, until = self._scheduler, None if timeout is None else time.monotonic() + timeout
+        while not scheduler.answers and scheduler.unfinished:
+            due = [moment for moment in (until, scheduler.next_deadline()) if moment is not None]
+            left = max(0.0, min(due) - time.monotonic()) if due else None
+            ready = wait([worker.connection for worker in self._workers if worker.job is not None], left)
+            for i, worker in enumerate(self._workers):
+                if worker.connection in ready:
+                    self._receive(i)
+            now = time.monotonic()
+            for job in scheduler.overdue(now):
+                if (late := scheduler.worker_of(job)) is not None:
+                    self._lost(late, f"it took longer than its deadline of {scheduler.rules.deadline:g} s")
+            self._feed()
+            if not ready and until is not None and now >= until:
+                break
+        return scheduler.answers.popleft() if scheduler.answers else None
 
     def cancel(self, dispatch: int) -> bool:
         """Drop a dispatch that has not started; whether it was dropped."""
         if self._count == 0:
             return self._here.cancel(dispatch)
-        waiting = [d for d in self._queue if d.id == dispatch]
-        for found in waiting:
-            self._queue.remove(found)
-        return bool(waiting)
+        return self._scheduler.cancel(dispatch)
 
     def close(self) -> None:
         """Stop the workers and wait until they are gone; what they were training is dropped."""
         for worker in self._workers:
             worker.stop()
         self._workers = []
-        self._queue.clear()
-        self._tries.clear()
-        self._submitted.clear()
+        self._scheduler = Scheduler(self._scheduler.rules)
         self._here.close()
         self._pool = None
 
@@ -185,66 +185,54 @@ class Local:
 
     def _settle(self) -> None:
         """Drop what an interrupted search left queued, and wait for what is being trained; its answers are stale."""
-        self._queue.clear()
-        self._tries.clear()
-        self._submitted.clear()
+        self._scheduler.clear()
         if self._count == 0 and self._pool is not None:
             self._here.open(self._pool, self._families)
         for i, worker in enumerate(self._workers):
-            if worker.dispatch is not None:
+            if worker.job is not None:
                 try:
                     worker.receive()
-                    worker.dispatch = None
                 except (EOFError, OSError, pickle.UnpicklingError):
                     self._replace(i)
 
     def _feed(self) -> None:
-        """Give each idle worker the next dispatch."""
-        for i in range(len(self._workers)):
-            if self._queue and self._workers[i].dispatch is None:
-                self._send(i, self._queue.popleft())
+        """Give each idle worker the next dispatch; one that died while it was idle is replaced."""
+        while assigned := self._scheduler.assign(time.monotonic()):
+            for i, job in assigned:
+                try:
+                    self._workers[i].send(job, self._tasks)
+                except OSError:
+                    self._lost(i, DIED, blame=not self._workers[i].proven)
+                except PathwaysError:
+                    self._scheduler.drop(job.id, time.monotonic())
+                    raise
 
-    def _send(self, index: int, dispatch: Dispatch) -> None:
-        """Send a dispatch to a worker, or to its replacement where it died while it was idle."""
-        while True:
-            try:
-                worker = self._workers[index]
-                worker.submitted, worker.sent = self._submitted[dispatch.id], time.time()
-                worker.send(dispatch, self._tasks)
-                return
-            except OSError:
-                self._replace(index)
-                self._count_try(dispatch)
-
-    def _receive(self, worker: _Worker) -> Answer | None:
-        """The answer of a worker that has something to say; `None` where it died and its dispatch waits again."""
-        dispatch = cast(Dispatch, worker.dispatch)  # only a worker that has one says something
+    def _receive(self, index: int) -> None:
+        """Take what a worker has to say, or note that it died."""
+        worker = self._workers[index]
+        job = cast(Job, worker.job)  # only a worker that has one says something
         try:
             kind, payload = worker.receive()
         except (EOFError, OSError, pickle.UnpicklingError):
-            self._replace(self._workers.index(worker))
-            self._count_try(dispatch)
-            self._queue.appendleft(dispatch)
-            return None
-        worker.dispatch = None
-        self._tries.pop(dispatch.id, None)
-        self._submitted.pop(dispatch.id, None)
+            self._lost(index, DIED)
+            return
+        now = time.monotonic()
         if kind == "error":
+            self._scheduler.drop(job.id, now)
             raise payload
         results, own, received, answered = payload
-        journey = Journey(worker.submitted, worker.sent, received, answered, time.time())
-        name = f"here/{self._workers.index(worker)}"
-        return Answer(dispatch, tuple(results), journey.spans(name, own, offset=0.0), worker.moved)
+        lacks = [result.failure for result in results if result.failure.startswith(OUT_OF_MEMORY)]
+        if lacks:
+            self._scheduler.failed(job.id, lacks[0], now)
+            return
+        journey = Journey(worker.sent - (job.began - job.queued), worker.sent, received, answered, time.time())
+        self._scheduler.done(job.id, results, now, journey.spans(f"here/{index}", own, offset=0.0), worker.moved)
 
-    def _count_try(self, dispatch: Dispatch) -> None:
-        """Note that a worker died on a dispatch; an `EngineError` where that was once too often."""
-        tries = self._tries[dispatch.id] = self._tries.get(dispatch.id, 0) + 1
-        if tries > self.retries:
-            candidates = ", ".join(candidate.hash[:12] for candidate in dispatch.candidates)
-            raise EngineError(
-                f"a worker died {tries} times on the same dispatch (candidates {candidates}): "
-                f"look for lack of memory, or train with `workers=0` to see the error."
-            )
+    def _lost(self, index: int, why: str, blame: bool = True) -> None:
+        """A worker is gone, or is to go; another takes its place, and its work goes back to the queue."""
+        self._replace(index)
+        self._scheduler.leave(index, why, time.monotonic(), blame=blame)
+        self._scheduler.join(index)
 
     def _replace(self, index: int) -> None:
         self._workers[index].stop()
@@ -269,16 +257,18 @@ class _Worker:
                 stdout=subprocess.DEVNULL,
             )
         self.connection: Connection[Any, Any] = ours
-        self.dispatch: Dispatch | None = None
-        self.submitted = self.sent = 0.0  # of the dispatch
+        self.job: Job | None = None
+        self.proven = False  # whether it has answered before
+        self.sent = 0.0  # when, in seconds since 1970 (UTC)
         self.moved = 0  # bytes, for the dispatch
         self.known: set[str] = set()
         self._greeting: tuple[Any, ...] | None = (
             str(pool), sys.path, importable(families), expected, cache_bytes, device,
         )
 
-    def send(self, dispatch: Dispatch, tasks: dict[str, Task]) -> None:
-        """Send a dispatch, after the data that it needs and this worker has not seen."""
+    def send(self, job: Job, tasks: dict[str, Task]) -> None:
+        """Send a job's dispatch, after the data that it needs and this worker has not seen."""
+        dispatch = job.dispatch
         new = sorted({f for c in dispatch.candidates for f in c.data.values() if f in tasks} - self.known)
         messages = [("task", _packed_task(tasks[fingerprint])) for fingerprint in new]
         if self._greeting is not None:
@@ -287,14 +277,16 @@ class _Worker:
         self.known.update(new)
         messages.append(("dispatch", pickle.dumps(dispatch)))
         self.moved = sum(len(packed) for _, packed in messages)
+        self.sent = time.time()
         for message in messages:
             self.connection.send(message)
-        self.dispatch = dispatch
+        self.job = job
 
     def receive(self) -> tuple[str, Any]:
         """The worker's next message: `results`, or `error` with an exception to raise here."""
         packed = self.connection.recv_bytes()
         self.moved += len(packed)
+        self.job, self.proven = None, True
         kind, payload = pickle.loads(packed)
         if kind == "error" and not isinstance(payload, PathwaysError):
             payload = EngineError(f"a worker stopped with {payload}")

@@ -6,7 +6,7 @@ import logging
 import math
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -18,17 +18,23 @@ from pathways.errors import BlobError, EngineError, PathwaysError
 from pathways.modules import BUILT_IN, Families
 from pathways.pool import Pool
 from pathways.task import Task
+from pathways.trace import Journey, Span
 from pathways.trainer.numerics import numerics
 
 from .cluster import Cluster, WorkerFailedError, WorkerLostError, room, said_of
+from .far_worker import ERROR, MEMORY, PARTED, WRITTEN, Reply, Setting
+from .gang import READY, RESERVING, TRAINING, Gang
 from .importable import importable, search_path
 from .lending import Lending
-from .scheduler import Job, Rules, Scheduler
+from .scheduler import Job, Rules, Scheduler, checked_deadline, checked_retries
 
 _log = logging.getLogger("pathways.ray")
 
 LOOK_SECONDS = 2.0
 """How often to look whether the cluster has grown or shrunk, while nothing else happens."""
+
+ROOM_SECONDS = 0.5
+"""How often to end idle workers in whose place a gang waits to begin."""
 
 STARTS = 5
 """So many workers in a row that die before they are ready are no accident."""
@@ -78,8 +84,9 @@ class Ray:
     ) -> None:
         asked = num_workers if workers is None else workers
         self._asked = asked or None  # 0 workers, as configurations have it, are as many as there is room for
-        self.needs = _needs(self._asked, retries, cpus_per_worker, gpus_per_worker, deadline)
-        self.retries, self.deadline, self.patience = retries, deadline, patience
+        self.needs = _needs(self._asked, cpus_per_worker, gpus_per_worker)
+        self.retries, self.deadline = checked_retries(retries), checked_deadline(deadline)
+        self.patience = patience
         self.autoscaling = autoscaling
         self.cache_bytes = cache_bytes
         self.device = device_here(device)
@@ -100,12 +107,13 @@ class Ray:
         self._reset()
 
     def _reset(self) -> None:
-        self._scheduler = Scheduler(Rules(self.retries, self.deadline))
+        self._scheduler = Scheduler(Rules(self.retries, self.deadline, gangs=True))
         self._workers: dict[int, _Worker] = {}
         self._pending: dict[Any, _Sent] = {}
+        self._gang: Gang | None = None
         self._lending: Lending
         self._numbers = self._refused = self._bad_starts = 0
-        self._looked = 0.0
+        self._looked = self._made_room = 0.0
         self._target = self._asked or 1
 
     # -- the protocol ---------------------------------------------------------------------------------------------
@@ -144,9 +152,15 @@ class Ray:
         self._tasks[task.fingerprint] = task.without_test()
 
     def submit(self, dispatch: Dispatch) -> None:
-        """Queue a dispatch."""
+        """Queue a dispatch.
+
+        Raises:
+            EngineError: the engine is not open, or a candidate asks for more workers at once than the cluster has.
+        """
         if self._pool is None:
             raise EngineError("the engine must be opened before work is submitted: call `open(pool, families)`.")
+        if dispatch.workers > 1:
+            self._refuse_what_never_fits(dispatch.workers)
         self._scheduler.submit(dispatch, time.monotonic())
         self._feed()
 
@@ -178,11 +192,13 @@ class Ray:
 
     def pids(self) -> list[int]:
         """The process ids of the workers that are ready, each on its own machine."""
-        return [worker.pid for worker in self._workers.values() if worker.pid]
+        alone = [worker.pid for worker in self._workers.values() if worker.pid]
+        return [*alone, *(self._gang.pids() if self._gang is not None else ())]
 
     def busy(self) -> int:
         """How many workers train."""
-        return self._scheduler.busy()
+        gang = self._gang.size if self._gang is not None and self._gang.stage == TRAINING else 0
+        return self._scheduler.busy() + gang
 
     # -- workers --------------------------------------------------------------------------------------------------
 
@@ -202,8 +218,11 @@ class Ray:
         now = time.monotonic()
         for job in self._scheduler.overdue(now):
             worker = self._scheduler.worker_of(job)
+            why = f"it took longer than its deadline of {self.deadline:g} s"
             if worker is not None:
-                self._lost(worker, f"it took longer than its deadline of {self.deadline:g} s")
+                self._lost(worker, why)
+            else:
+                self._gang_lost(why)
         if now - self._looked >= LOOK_SECONDS:
             self._fill()
 
@@ -212,15 +231,19 @@ class Ray:
         self._looked = time.monotonic()
         if self._asked is None:
             self._target = max(1, room(self.cluster.nodes(), self.needs))
+        if self._gang is not None and self._gang.stage == RESERVING:
+            return  # what workers leave is for the gang
         for _ in range(self._target - self._refused - len(self._workers)):
-            number, self._numbers = self._numbers, self._numbers + 1
+            number = self._number()
             actor, greeting = self.cluster.start(self._setting(), self.needs)
             self._workers[number] = _Worker(actor)
             self._pending[greeting] = _Sent(number)
 
-    def _setting(self) -> Any:
-        from .far_worker import Setting
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers - 1
 
+    def _setting(self) -> Any:
         device = "cuda" if kind_of(self.device) == "cuda" else self.device  # Ray shows a worker just its own GPUs
         return Setting(
             search_path(), tuple(importable(self._families)), numerics(self.device), device, self.cache_bytes
@@ -231,13 +254,18 @@ class Ray:
         while not self._scheduler.workers:
             if not self._collect(min(LOOK_SECONDS, until - time.monotonic())) and time.monotonic() >= until:
                 raise EngineError(
-                    f"a worker needs {said_of(self.needs)}, found {said_of(self.cluster.free())} free on nodes of "
-                    f"{'; '.join(map(said_of, self.cluster.nodes()))} after {self.patience:g} s: free some, or join a "
-                    f"larger cluster."
+                    f"a worker needs {said_of(self.needs)}, {self._found()}: free some, or join a larger cluster."
                 )
             self._fill()
 
+    def _found(self) -> str:
+        """What there is, after waiting, as a phrase."""
+        nodes = "; ".join(map(said_of, self.cluster.nodes()))
+        return f"found {said_of(self.cluster.free())} free on nodes of {nodes} after {self.patience:g} s"
+
     def _end_workers(self) -> None:
+        if self._gang is not None:
+            self._gang.end()
         if self._workers:
             self.cluster.kill([worker.actor for worker in self._workers.values()], wait=10.0)
         self._reset()
@@ -279,28 +307,38 @@ class Ray:
     def _feed(self) -> None:
         for worker, job in self._scheduler.assign(time.monotonic()):
             self._send(worker, job)
+        self._see_to_gangs()
 
     def _send(self, number: int, job: Job) -> None:
-        parcel = self._lending.parcel(number, job)
+        try:
+            parcel = self._lending.parcel(number, job)
+        except PathwaysError:
+            self._scheduler.drop(job.id, time.monotonic())
+            raise
         body = pickle.dumps(parcel.dispatch, protocol=5)
         rest = replace(parcel, dispatch=Dispatch(parcel.dispatch.id, ()))
         size = len(body) + sum(map(len, parcel.starts.values()))
         ref = self.cluster.send(self._workers[number].actor, body, rest)
-        self._pending[ref] = _Sent(number, job.id, size, self._lending.epoch)
+        self._pending[ref] = _Sent(number, job, size, self._lending.epoch, time.time())
 
     def _until_something_is_due(self) -> float:
         due = self._scheduler.next_deadline()
-        return min(LOOK_SECONDS, max(0.0, due - time.monotonic()) if due is not None else math.inf)
+        making_room = self._gang is not None and self._gang.stage == RESERVING
+        left = math.inf if due is None else max(0.0, due - time.monotonic())
+        return min(left, ROOM_SECONDS if making_room else LOOK_SECONDS)
 
     def _collect(self, seconds: float) -> bool:
         """Wait for something to arrive, and take all that has; whether anything did."""
-        if not self._pending:
+        pending = [*self._pending, *(self._gang.pending if self._gang is not None else ())]
+        if not pending:
             time.sleep(max(0.0, min(seconds, 0.05)))
             return False
-        ready = self.cluster.wait(list(self._pending), seconds)
+        ready = self.cluster.wait(pending, seconds)
         for ref in ready:
             if ref in self._pending:  # a worker that is lost takes with it what else was sent to it
                 self._receive(self._pending.pop(ref), ref)
+            elif self._gang is not None and ref in self._gang.pending:
+                self._receive_of_gang(self._gang, ref)
         return bool(ready)
 
     def _receive(self, sent: _Sent, ref: Any) -> None:
@@ -312,22 +350,26 @@ class Ray:
             elif isinstance(error, WorkerLostError):
                 self._lost(sent.worker, str(error))
             else:
-                self._scheduler.failed(sent.job, f"its worker failed: {error}"[:300], time.monotonic())
+                self._scheduler.failed(sent.job.id, f"its worker failed: {error}"[:300], time.monotonic())
         else:
             if sent.job is None:
                 self._ready(sent.worker, reply)
             else:
-                self._take(sent, sent.job, reply)
+                worker = self._workers[sent.worker]
+                journey = _journey(sent.job, sent.at, reply)
+                spans = journey.spans(f"{worker.node}/{sent.worker}", reply.spans)
+                if sent.epoch == self._lending.epoch:
+                    self._lending.made(sent.worker, reply.prefixes)
+                self._take(sent.job.id, sent.epoch, reply, spans, sent.size)
 
-    def _take(self, sent: _Sent, job: int, reply: Any) -> None:
-        from .far_worker import ERROR, MEMORY, WRITTEN
-
+    def _take(self, job: int, epoch: int, reply: Reply, spans: Sequence[Span], size: int) -> None:
+        """Take a job's reply: its results count, or it goes back to the queue."""
         lending, now = self._lending, time.monotonic()
         if reply.kind == ERROR:
             raise reply.error if isinstance(reply.error, PathwaysError) else EngineError(str(reply.error))
-        if sent.epoch != lending.epoch or reply.kind == WRITTEN:
-            if sent.epoch == lending.epoch:
-                _log.warning("something wrote to %s, which workers share: work is done again on copies", reply.written)
+        if epoch != lending.epoch or reply.kind == WRITTEN:
+            if epoch == lending.epoch:
+                _log.warning("%s was written to, which workers share: work is done again on copies", reply.written)
                 lending.void()
             self._scheduler.redo(job, now)
         elif reply.kind == MEMORY:
@@ -335,13 +377,82 @@ class Ray:
         else:
             try:
                 for blob, data in reply.blobs.items():
-                    lending.pool.write(blob, memoryview(data))
+                    lending.pool.write(blob, data.data)
             except BlobError as error:
                 self._scheduler.failed(job, str(error), now)
                 return
-            lending.made(sent.worker, reply.prefixes)
             back = sum(len(data) for data in reply.blobs.values())
-            self._scheduler.done(job, reply.results, now, moved=sent.size + back + reply.fetched)
+            self._scheduler.done(job, reply.results, now, spans, size + back + reply.fetched)
+
+    # -- gangs ----------------------------------------------------------------------------------------------------
+
+    def _see_to_gangs(self) -> None:
+        """Have room, workers and work for the gang at the head of the queue; let a gang go that nobody asks for."""
+        job, gang, now = self._scheduler.gang(), self._gang, time.monotonic()
+        if gang is not None and gang.stage in (READY, RESERVING) and (job is None or job.workers != gang.size):
+            idle = job is not None or len(self._workers) < self._target or now - gang.since > LOOK_SECONDS
+            if gang.stage == RESERVING or idle:
+                gang.end()
+                self._gang = gang = None
+                self._fill()
+        if job is None:
+            return
+        if gang is None:
+            setting, needs = self._setting(), self.needs
+            self._gang = Gang(self.cluster, self._lending, setting, needs, job.workers, self._number)
+        elif gang.stage == READY:
+            gang.train(self._scheduler.begin_gang(now))
+        elif gang.stage == RESERVING and now - gang.since > self.patience:
+            raise EngineError(
+                f"a candidate asks for {gang.size} workers at once, each with {said_of(self.needs)}, "
+                f"{self._found()}: free some, ask for fewer, or join a larger cluster."
+            )
+        elif gang.stage == RESERVING and now - self._made_room >= ROOM_SECONDS:
+            self._made_room = now
+            missing = gang.size - room([self.cluster.free()], self.needs)
+            for number in self._scheduler.idle()[: max(1, missing)]:
+                self._retire(number)
+
+    def _retire(self, number: int) -> None:
+        """End a worker that has nothing to do."""
+        self.cluster.kill([self._workers.pop(number).actor])
+        self._lending.leave(number)
+        self._scheduler.leave(number, "", time.monotonic())
+
+    def _receive_of_gang(self, gang: Gang, ref: Any) -> None:
+        try:
+            value = self.cluster.get(ref)
+        except (WorkerLostError, WorkerFailedError) as error:
+            if isinstance(error.__cause__, EngineError):
+                raise error.__cause__ from None
+            self._gang_lost(str(error))
+            return
+        if not gang.receive(ref, value):
+            return
+        sent = gang.moved()
+        work, reply = gang.take()
+        if reply.kind == PARTED:
+            self._gang_lost(str(reply.error), work.job)
+            return
+        spans: list[Span] = []
+        for place, said in work.replies.items():
+            rank = gang.ranks[place]
+            spans += _journey(work.job, work.at, said).spans(f"{rank.node}/{rank.number}", said.spans)
+            if work.epoch == self._lending.epoch:
+                self._lending.made(rank.number, said.prefixes)
+        self._take(work.job.id, work.epoch, reply, spans, sent)
+
+    def _gang_lost(self, why: str, job: Job | None = None) -> None:
+        """A rank is gone, or all are to go: the others go too, and the job goes back to the queue."""
+        gang, self._gang = self._gang, None
+        if gang is None:
+            return
+        _log.info("a gang of %d: %s; its work is done again", gang.size, why)
+        job = job or (gang.work.job if gang.work is not None else None)
+        gang.end()
+        if job is not None:
+            self._scheduler.failed(job.id, why, time.monotonic())
+        self._fill()
 
 
 @dataclass
@@ -358,24 +469,25 @@ class _Sent:
     """What is awaited of a worker: its greeting, or the reply to a job."""
 
     worker: int
-    job: int | None = None
+    job: Job | None = None
     size: int = 0
     epoch: int = 0
+    at: float = 0.0
 
 
-def _needs(
-    workers: int | None, retries: int, cpus: float, gpus: float, deadline: float | None
-) -> dict[str, float]:
+def _journey(job: Job, sent: float, reply: Reply) -> Journey:
+    """The times of a job's way; the scheduler's clock does not know the date."""
+    waited = max(0.0, job.began - job.queued)
+    return Journey(sent - waited, sent, reply.received, reply.finished, time.time())
+
+
+def _needs(workers: int | None, cpus: float, gpus: float) -> dict[str, float]:
     """What a worker reserves, after checking all numbers."""
     if workers is not None and (type(workers) is not int or workers < 1):
         raise EngineError(f"`workers` must be a whole number of at least 1, or None, found {workers!r}.")
-    if type(retries) is not int or retries < 0:
-        raise EngineError(f"`retries` must be a whole number of at least 0, found {retries!r}.")
     for name, value, least in (("cpus_per_worker", cpus, 0.001), ("gpus_per_worker", gpus, 0.0)):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
             raise EngineError(f"`{name}` must be a number of at least {least:g}, found {value!r}.")
-    if deadline is not None and (isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or deadline <= 0):
-        raise EngineError(f"`deadline` must be seconds above 0, or None, found {deadline!r}.")
     return {"CPU": float(cpus), "GPU": float(gpus)}
 
 

@@ -14,7 +14,25 @@ from itertools import count
 
 from pathways.candidate import Result
 from pathways.engine import Answer, Dispatch
+from pathways.errors import EngineError
 from pathways.trace import Span
+
+DIED = "its worker died"
+"""Why work failed whose worker is gone, where nothing else is known."""
+
+
+def checked_retries(retries: int) -> int:
+    """How often to try again; an `EngineError` where that is no number of times."""
+    if type(retries) is not int or retries < 0:
+        raise EngineError(f"`retries` must be a whole number of at least 0, found {retries!r}.")
+    return retries
+
+
+def checked_deadline(deadline: float | None) -> float | None:
+    """The seconds that a candidate may take; an `EngineError` where these are none."""
+    if deadline is not None and (isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or deadline <= 0):
+        raise EngineError(f"`deadline` must be seconds above 0, or None, found {deadline!r}.")
+    return deadline
 
 
 @dataclass(frozen=True)
@@ -156,12 +174,15 @@ class Scheduler:
         self._loads[worker] = deque()
         self._freed(worker)
 
-    def leave(self, worker: int, why: str, now: float) -> None:
-        """A worker is gone: what it was training failed with it, what stood behind that goes back unharmed."""
+    def leave(self, worker: int, why: str, now: float, *, blame: bool = True) -> None:
+        """A worker is gone: what it was training failed with it, what stood behind that goes back unharmed.
+
+        Without `blame` it was gone before it began, which is not held against what it was sent.
+        """
         load = self._loads.pop(worker, deque())
         for job in reversed(load):  # the first goes back last, and so stands first
             self._at.pop(job.id, None)
-            if job is load[0]:
+            if blame and job is load[0]:
                 self._failed(job, why, now)
             else:
                 self._queue.appendleft(job)
@@ -246,6 +267,10 @@ class Scheduler:
         found = self._take(job, now)
         if found is not None:
             self._failed(found, why, now)
+
+    def drop(self, job: int, now: float) -> None:
+        """Let go of a job that could not be sent: nothing comes of it."""
+        self._take(job, now)
 
     def redo(self, job: int, now: float) -> None:
         """What a job gave is void, as its frozen weights were written to: each candidate again, on copies."""
@@ -332,4 +357,4 @@ class Scheduler:
             self.answers.append(Answer(whole.dispatch, ordered, tuple(whole.spans), whole.moved))
 
 
-__all__ = ["Job", "Rules", "Scheduler", "Whole"]
+__all__ = ["DIED", "Job", "Rules", "Scheduler", "Whole", "checked_deadline", "checked_retries"]

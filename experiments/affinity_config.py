@@ -27,7 +27,8 @@ from pathways.evolve.measured.table import MEASURED
 from pathways.evolve.study import Estimator, Study, require_steps
 from pathways.recording import Record
 
-from .config import EngineConfig, Root, Source, check_name, sources
+from .config import Root, Source, check_name, sources
+from .engine_config import EngineConfig
 from .names import unknown
 from .strict import Place, changed, made, plain
 

@@ -83,8 +83,15 @@ def print_json(data: Any) -> None:
 
 def how_to_train(sub: argparse.ArgumentParser) -> None:
     """Take where trainers run, where data lies, and how results are printed."""
-    sub.add_argument("--engine", metavar="KIND", help="where trainers run: local")
-    sub.add_argument("--workers", type=int, metavar="N", help="processes that train; 0 trains in this one")
+    sub.add_argument("--engine", metavar="KIND", help="where trainers run: local, or ray")
+    sub.add_argument(
+        "--workers", type=int, metavar="N",
+        help="how many train at the same time; 0 trains in this process, with ray in as many as there is room for",
+    )  # fmt: skip
+    sub.add_argument(
+        "--address", metavar="ADDR",
+        help="with ray: `local` starts it on this machine; `auto`, or HOST:PORT, joins a cluster",
+    )  # fmt: skip
     sub.add_argument("--device", metavar="D", help="what trainers compute on: cpu, cuda, cuda:N, or auto")
     sub.add_argument("--data", type=Path, metavar="DIR", help="the folder of external data sets; else PATHWAYS_DATA")
     sub.add_argument("--quiet", action="store_true", help="no progress line")
@@ -115,12 +122,29 @@ def with_engine(config: Any, options: argparse.Namespace) -> Any:
     from pathways.devices import device_here
     from pathways.errors import ConfigError
 
-    asked = (("kind", options.engine), ("workers", options.workers), ("device", options.device))
+    asked = (
+        ("kind", options.engine), ("workers", options.workers), ("address", options.address),
+        ("device", options.device),
+    )  # fmt: skip
     changes = {key: value for key, value in asked if value is not None}
     try:
         config = replace(config, engine=replace(config.engine, **changes))
         device_here(config.engine.device)  # refused now, before anything is written
     except (ConfigError, ValueError) as error:
         where = "`--device`" if options.device else "`engine.device`"
-        raise ConfigError(str(error).replace("`device`", where).replace("`workers`", "`--workers`")) from None
+        said = str(error).replace("`device`", where).replace("`workers`", "`--workers`")
+        raise ConfigError(said.replace("`address`", "`--address`") if options.address else said) from None
+    if config.engine.kind == "ray" and not options.quiet:
+        _say_which_cluster()
     return config
+
+
+def _say_which_cluster() -> None:
+    """Have the engine's connection to a cluster told on standard error."""
+    import logging
+
+    log = logging.getLogger("pathways.ray.session")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler(sys.stderr))
+        log.setLevel(logging.INFO)
+        log.propagate = False

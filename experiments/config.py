@@ -15,7 +15,7 @@ strategy:
 controls: [fine-tune-all, {independent: {steps: 1000}}]
 at_once: 1                     # how many tasks are learned at the same time; {affinity: first_order, most: 4} does so
                                # only with those that do not need each other's results
-engine: {workers: 2}
+engine: {workers: 2}            # or {kind: ray, workers: 16, address: auto}, see `EngineConfig`
 storage: s3://bucket/letters   # where the run is kept, any URL that fsspec knows; `--out` goes before it
 ledger: postgresql://me@host/letters   # a database that several drivers share; RUN/ledger.db when not given
 ```
@@ -29,17 +29,16 @@ from pathlib import Path as FilePath
 from typing import Any, cast
 
 from pathways.candidate import Training
-from pathways.devices import checked_device
-from pathways.engine import CACHE_BYTES
-from pathways.errors import ConfigError, LedgerError
+from pathways.errors import LedgerError
 from pathways.evolve.at_once import AtOnce
 from pathways.evolve.grouping import Grouping
 from pathways.ledger_url import server_url, without_password
 from pathways.modules import ModuleSpec
 
+from .engine_config import EngineConfig
 from .overrides import with_overrides
 from .strict import Place, build, changed, made, plain
-from .tables import ENGINES, STRATEGIES, resolve
+from .tables import STRATEGIES, resolve
 from .yaml_file import read_yaml
 
 
@@ -81,44 +80,6 @@ class Named:
 
     name: str
     strategy: Any
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """Where trainers run.
-
-    Args:
-        kind: a name of `tables.ENGINES`.
-        workers: processes that train at the same time; 0 trains in the process of the run itself.
-        dispatch: candidates that are sent to a worker and committed at once, of those that do not stack; part of the
-            run's identity.
-        stack: the most candidates that train as one program, 1 turns that off; `auto` takes what was fastest when
-            this machine was calibrated.
-        cache_bytes: the most activations of frozen prefixes to keep in the run's `cache/`; 0 keeps none.
-        device: what trainers compute on: `cpu`, `cuda` (any, workers in turn), `cuda:N`, or `auto`, which the run
-            resolves when it begins; part of its identity, but for the number.
-        trace: whether the run writes `trace.json`, where its time goes.
-    """
-
-    kind: str = "local"
-    workers: int = 0
-    dispatch: int = 1
-    stack: int | str = "auto"
-    cache_bytes: int = CACHE_BYTES
-    device: str = "cpu"
-    trace: bool = True
-
-    def __post_init__(self) -> None:
-        try:
-            checked_device(self.device)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        resolve_name(ENGINES, self.kind, "`kind`")
-        for name, low in (("workers", 0), ("dispatch", 1), ("cache_bytes", 0)):
-            if getattr(self, name) < low:
-                raise ValueError(f"`{name}` must be at least {low}, found {getattr(self, name)}.")
-        if self.stack != "auto" and (type(self.stack) is not int or self.stack < 1):
-            raise ValueError(f"`stack` must be `auto` or a whole number of at least 1, found {self.stack!r}.")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +21,7 @@ from pathways.task import Task
 from pathways.trainer.calibrate import stack_size
 
 from .config import Config, Root
-from .tables import ENGINES, resolve
+from .engine_config import OWN, EngineConfig, made_engine
 from .turns import Arrival, Arrivals, Control, Part, Wave, in_turn
 from .yaml_file import read_yaml, write_yaml
 
@@ -32,7 +32,7 @@ Setup = TypeVar("Setup", "Config", "AffinityConfig")
 """A run or a study: tasks on an architecture, and where they are trained."""
 
 # What of a configuration may differ between two calls of one run: it does not change what is computed.
-_FREE = ("name", "engine.kind", "engine.workers", "engine.cache_bytes", "engine.trace", "ledger")
+_FREE = ("name", "ledger", *(f"engine.{field.name}" for field in fields(EngineConfig) if field.name not in OWN))
 # What a run directory may hold before `system.json` makes it one: the rest of a creation that was cut short.
 _BEGUN = ("config.yaml", "pool", "ledger.db", "ledger.db-wal", "ledger.db-shm")
 
@@ -218,9 +218,7 @@ def engine_of(config: Config | AffinityConfig, system: System) -> Any:
     The system traces what that engine does, or not, as the configuration says.
     """
     system.tracing = config.engine.trace
-    made = resolve(ENGINES, config.engine.kind, "`engine.kind`")
-    device = system.device if config.engine.device == "auto" else config.engine.device
-    return made(workers=config.engine.workers, cache_bytes=config.engine.cache_bytes, device=device)
+    return made_engine(config.engine, system.device if config.engine.device == "auto" else config.engine.device)
 
 
 def carry_out(

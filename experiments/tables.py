@@ -25,6 +25,7 @@ STRATEGIES: dict[str, str] = {
 
 ENGINES: dict[str, str] = {
     "local": "pathways.evolve.local:Local",
+    "ray": "pathways.evolve.ray:Ray",
 }
 
 

@@ -123,6 +123,8 @@ def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Wi
         if (rounds := sum(work.pace.rounds for work in works)) != seen:
             seen = rounds
             bench.alive()
+            if bench.trace is not None:
+                bench.trace.flush()
         return asked
 
     left = deque(works)

@@ -22,6 +22,8 @@ class Actor:
     worker: FarWorker | None = None
     alive: bool = True
     inbox: list[tuple[int, bytes, Any]] = field(default_factory=list)
+    place: Any = None
+    rank: int = 0
 
 
 class FakeCluster:
@@ -46,6 +48,8 @@ class FakeCluster:
         self.actors: list[Actor] = []
         self.answers: dict[int, Any] = {}
         self.sent: list[tuple[int, Any]] = []
+        self.groups: dict[int, int] = {}
+        self.reserving: list[tuple[int, int, int]] = []
         self.connected = False
         self.refuse: Exception | None = None
         self._numbers = count()
@@ -60,12 +64,13 @@ class FakeCluster:
         return self.all
 
     def free(self) -> Any:
-        return {"CPU": 0.0}
+        return {"CPU": float(max(0, self._room() - self._taken()))}
 
     def start(self, setting: Any, needs: Any, place: Any = None) -> tuple[Actor, int]:
         actor, ref = Actor(len(self.actors)), next(self._numbers)
         self.actors.append(actor)
-        if len([a for a in self.actors if a.alive]) <= sum(int(n["CPU"] / needs["CPU"]) for n in self.all):
+        actor.place = place
+        if place is not None or self._taken() <= self._room():
             try:
                 if self.refuse:
                     raise self.refuse
@@ -74,6 +79,32 @@ class FakeCluster:
             except Exception as error:
                 self.answers[ref] = error
         return actor, ref
+
+    def _room(self) -> int:
+        return int(sum(n["CPU"] for n in self.all)) - sum(self.groups.values())
+
+    def _taken(self) -> int:
+        return len([a for a in self.actors if a.alive and a.place is None])
+
+    def reserve(self, count: int, needs: Any) -> tuple[int, int]:
+        group, ref = next(self._numbers), next(self._numbers)
+        self.reserving.append((group, count, ref))
+        return group, ref
+
+    def release(self, group: int) -> None:
+        self.groups.pop(group, None)
+        self.reserving = [wait for wait in self.reserving if wait[0] != group]
+
+    def meeting_place(self, worker: Actor) -> int:
+        ref = next(self._numbers)
+        self.answers[ref] = "here:1"
+        return ref
+
+    def send_rank(self, worker: Actor, body: bytes, parcel: Any, rank: int, size: int, address: str) -> int:
+        assert (worker.place[1], address) == (rank, "here:1")
+        ref = self.send(worker, body, parcel)
+        worker.rank = rank
+        return ref
 
     def send(self, worker: Actor, body: bytes, parcel: Any) -> int:
         ref = next(self._numbers)
@@ -91,6 +122,11 @@ class FakeCluster:
         return self._share(value)
 
     def wait(self, refs: Sequence[int], seconds: float) -> list[int]:
+        for group, size, ref in self.reserving[:1]:
+            if self._room() - self._taken() >= size:
+                self.reserving.pop(0)
+                self.groups[group] = size
+                self.answers[ref] = "reserved"
         ready = [ref for ref in refs if ref in self.answers]
         busy = [actor for actor in self.actors if actor.alive and actor.inbox]
         if ready or not busy:
@@ -103,7 +139,9 @@ class FakeCluster:
             self._die(actor, why, ref)
         else:
             assert actor.worker is not None
-            self.answers[ref] = actor.worker.take(replace(parcel, dispatch=dispatch))
+            # One process that takes the parts in turn gives the bits of many.
+            sent = dispatch if actor.rank == 0 else replace(dispatch, candidates=())
+            self.answers[ref] = actor.worker.take(replace(parcel, dispatch=sent))
         return [ref for ref in refs if ref in self.answers]
 
     def get(self, ref: int) -> Any:

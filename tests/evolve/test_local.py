@@ -86,7 +86,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Local, Fi
 def engine(shared: tuple[Local, FilePath]) -> Local:
     """The two workers, with nothing under way."""
     engine, pool = shared
-    engine.retries = 2
     engine.open(pool, FAMILIES)
     engine.provide(TASK)
     return engine
@@ -94,7 +93,7 @@ def engine(shared: tuple[Local, FilePath]) -> Local:
 
 def busy(engine: Local) -> list[int]:
     """The processes that are training."""
-    return [worker.process.pid for worker in engine._workers if worker.dispatch is not None]
+    return [worker.process.pid for worker in engine._workers if worker.job is not None]
 
 
 # -- results ------------------------------------------------------------------------------------------------------
@@ -166,16 +165,25 @@ def test_a_worker_that_died_while_it_was_idle_is_replaced(engine: Local) -> None
     assert result.ok
 
 
-def test_a_dispatch_that_kills_each_worker_is_an_error_that_names_it(engine: Local, tmp_path: FilePath) -> None:
-    engine.retries = 1
+def test_a_candidate_that_kills_each_worker_is_recorded_with_its_reason_and_others_are_not(
+    engine: Local, tmp_path: FilePath
+) -> None:
     file = tmp_path / "deaths"
     fatal = candidate(0, Draft("fatal", ModuleSpec("fatal", {"file": str(file), "times": 99}), Init(0)))
-    engine.submit(dispatch(fatal))
-    with pytest.raises(EngineError, match=rf"a worker died 2 times on .* \(candidates {fatal.hash[:12]}\)"):
-        engine.next()
-    assert file.stat().st_size == 2
-    engine.submit(dispatch(candidate(21)))
-    assert len(results(engine)) == 1
+    engine.submit(dispatch(candidate(21), fatal))
+    ((fine, failed),) = results(engine).values()
+    assert failed.failure == "its worker died, 3 times"
+    assert file.stat().st_size == 4  # with the other twice, then alone as often
+    assert [untimed(fine)] == here(tmp_path / "here", candidate(21))
+
+
+def test_a_candidate_past_its_deadline_is_recorded(tmp_path: FilePath) -> None:
+    with Local(workers=1, deadline=0.7, retries=0) as engine:
+        engine.open(tmp_path / "pool", FAMILIES)
+        engine.provide(TASK)
+        engine.submit(dispatch(slow(1, 0.5)))
+        ((result,),) = results(engine).values()
+        assert result.failure == "it took longer than its deadline of 0.7 s"
 
 
 # -- errors -------------------------------------------------------------------------------------------------------

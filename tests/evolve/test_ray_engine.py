@@ -221,7 +221,7 @@ def test_whoever_dies_when_results_are_the_same(
 def test_a_lack_of_memory_is_tried_elsewhere_and_then_recorded(tmp_path: FilePath, monkeypatch: Any) -> None:
     tries = count()
 
-    def train(self: Any, candidate: Candidate) -> Any:
+    def train(self: Any, candidate: Candidate, team: Any) -> Any:
         next(tries)
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 
@@ -333,6 +333,7 @@ def test_a_worker_that_fits_no_node_is_refused_at_once(tmp_path: FilePath) -> No
 def test_waiting_for_a_busy_cluster_ends_with_what_was_asked_and_what_is_there(tmp_path: FilePath) -> None:
     cluster = FakeCluster([{"CPU": 2.0}])
     cluster.start = lambda *given: (None, object())  # type: ignore[method-assign, assignment]
+    cluster.groups[99] = 2  # somebody else holds it all
     with pytest.raises(EngineError, match=r"a worker needs 1 CPU, found nothing free on nodes of 2 CPU after 0.1 s"):
         engine_on(cluster, patience=0.1).open(tmp_path, FAMILIES)
 
@@ -366,6 +367,68 @@ def test_a_dispatch_that_waits_can_be_dropped(tmp_path: FilePath) -> None:
     while (answer := engine.next()) is not None:
         found.append(answer.dispatch.id)
     assert sorted(found) == sorted(one.id for one in waits[:-1])
+
+
+# -- gangs ----------------------------------------------------------------------------------------------------------
+
+
+def joint(workers: int, seed: int = 0) -> Candidate:
+    return candidate(seed, workers=workers)
+
+
+@pytest.fixture
+def soon(monkeypatch: Any) -> None:
+    """Workers make room at once."""
+    monkeypatch.setattr("pathways.evolve.ray.ROOM_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_gang_has_all_its_workers_though_others_held_them_before(tmp_path: FilePath) -> None:
+    cluster = FakeCluster([{"CPU": 2.0}])
+    engine = opened(cluster, tmp_path)
+    candidates = [candidate(1), joint(2), candidate(2), joint(2, 3)]
+    assert run(engine, *(dispatch(c) for c in candidates)) == here(tmp_path, *candidates)
+    assert max(cluster.groups.values(), default=0) <= 2
+    assert run(engine, dispatch(candidate(5))) == here(tmp_path, candidate(5))
+    assert cluster.groups == {}
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_gang_whose_rank_dies_begins_again_whole(tmp_path: FilePath) -> None:
+    calls = count()
+    cluster = FakeCluster([{"CPU": 3.0}])
+    cluster.fails = lambda worker, dispatch: "its node was lost" if next(calls) == 1 else ""
+    engine = opened(cluster, tmp_path)
+    assert run(engine, dispatch(joint(3))) == here(tmp_path, joint(3))
+    assert len([actor for actor in cluster.actors if actor.place is not None]) == 6
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_gang_that_always_dies_is_recorded_with_its_reason(tmp_path: FilePath) -> None:
+    cluster = FakeCluster([{"CPU": 2.0}], fails=lambda worker, d: "its worker died" if d.workers == 2 else "")
+    engine = opened(cluster, tmp_path, retries=1)
+    first, second = run(engine, dispatch(joint(2)), dispatch(candidate()))
+    assert first.failure == "its worker died, 2 times"
+    assert second.ok
+
+
+def test_a_gang_that_can_never_fit_is_refused_at_once(tmp_path: FilePath) -> None:
+    engine = opened(FakeCluster([{"CPU": 2.0}, {"CPU": 1.0}]), tmp_path, workers=1)
+    with pytest.raises(EngineError, match=r"asks for 4 workers at once, each with 1 CPU, found nodes of 2 CPU; 1 CPU"):
+        engine.submit(dispatch(joint(4)))
+    assert run(engine, dispatch(candidate())) == here(tmp_path, candidate())
+
+
+@pytest.mark.usefixtures("soon")
+def test_waiting_for_room_ends_with_what_was_asked_and_what_is_there(tmp_path: FilePath) -> None:
+    cluster = FakeCluster([{"CPU": 2.0}])
+    engine = opened(cluster, tmp_path, workers=1, patience=0.1)
+    cluster.groups[99] = 2  # somebody else holds it all
+    engine.submit(dispatch(joint(2)))
+    with pytest.raises(
+        EngineError, match=r"for 2 workers at once, each with 1 CPU, found nothing free on nodes of 2 CPU after 0.1 s"
+    ):
+        engine.next()
 
 
 # -- bad arguments --------------------------------------------------------------------------------------------------

@@ -260,7 +260,7 @@ def test_a_joint_run_that_was_cut_between_two_manifests_freezes_the_rest(
 ) -> None:
     shape = shape_named("two heads")
     engine = Counting()
-    monkeypatch.setattr("pathways.freeze.remeasure", interrupt_after(1))
+    monkeypatch.setattr("pathways.freeze._record_late", interrupt_after(1))
     with made(shape, tmp_path / "run") as system, pytest.raises(KeyboardInterrupt):
         learn(shape, system, engine)
     monkeypatch.undo()

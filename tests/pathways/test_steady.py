@@ -45,7 +45,7 @@ class Shuffled(Counting):
 
     def next(self, timeout: float | None = None) -> Answer | None:
         """Train any of what is queued."""
-        self.most = max(self.most, sum(len(dispatch.candidates) for dispatch in self._queue))
+        self.most = max(self.most, sum(len(dispatch.candidates) for dispatch, _ in self._queue))
         if self._queue:
             self._queue.rotate(-int(self._rng.integers(len(self._queue))))
         return super().next(timeout)
@@ -278,7 +278,7 @@ def test_rounds_of_one_search_do_not_wait_for_another(tmp_path: FilePath) -> Non
         """Answers what is of task `one` only when nothing else is left."""
 
         def next(self, timeout: float | None = None) -> Answer | None:
-            waiting = sorted(self._queue, key=lambda dispatch: "one" in dispatch.candidates[0].paths)
+            waiting = sorted(self._queue, key=lambda entry: "one" in entry[0].candidates[0].paths)
             self._queue.clear()
             self._queue.extend(waiting)
             answer = super().next(timeout)
