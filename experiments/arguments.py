@@ -18,8 +18,15 @@ def command(commands: Any, name: str, function: Any, help: str) -> argparse.Argu
 
 def directory(sub: argparse.ArgumentParser) -> None:
     """Take a run directory, and the module families its paths need."""
-    sub.add_argument("directory", type=Path, metavar="DIR", help="the run directory")
+    sub.add_argument("directory", type=place, metavar="DIR", help="the run directory, or its URL on storage")
     families(sub)
+
+
+def place(text: str) -> Path | str:
+    """Where a run is, from what the command line says: a directory, or a URL such as `s3://bucket/run`."""
+    from pathways.storage import is_url
+
+    return text if is_url(text) else Path(text)
 
 
 def families(sub: argparse.ArgumentParser) -> None:

@@ -44,11 +44,11 @@ def _show(options: argparse.Namespace) -> int:
     if options.json:
         print_json(summary)
     else:
-        print(_study_text(options.directory) if not summary["tasks"] else summary_text(summary))
+        print(_study_text(system.directory, system.place) if not summary["tasks"] else summary_text(summary))
     return 0
 
 
-def _study_text(directory: Path) -> str:
+def _study_text(directory: Path, place: str) -> str:
     """What to look at where no task is learned: a study of affinity learns none."""
     from .affinity_config import is_study
     from .yaml_file import read_yaml
@@ -57,8 +57,8 @@ def _study_text(directory: Path) -> str:
     if not file.exists() or not is_study(read_yaml(file)):
         return "no task is learned yet"
     if (directory / "findings.json").exists():
-        return f"a study of affinity, which learns no task: what it found is in {directory / 'report.html'}"
-    return f"a study of affinity under way: go on with `pathways resume {directory}`"
+        return f"a study of affinity, which learns no task: what it found is in {place}/report.html"
+    return f"a study of affinity under way: go on with `pathways resume {place}`"
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -117,6 +117,8 @@ def _report(options: argparse.Namespace) -> int:
 
     with opened(options) as system:
         print(write_report(system))
+        if system.mirror is not None:
+            system.mirror.push("report.html", "figures")
     return 0
 
 
@@ -124,6 +126,7 @@ def _dashboard(options: argparse.Namespace) -> int:
     from pathways.dashboard import write_study
 
     with opened(options) as system:
+        system.ledger  # noqa: B018 - pulled, where the run is on storage
         file = write_study(system.directory)
     print(f"{file}\nopen it with: optuna-dashboard {shlex.quote(f'sqlite:///{file}')}")
     return 0

@@ -7,7 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .arguments import command, directory, families, given_families, how_to_train, print_json, with_engine, with_others
+from .arguments import (
+    command,
+    directory,
+    families,
+    given_families,
+    how_to_train,
+    place,
+    print_json,
+    with_engine,
+    with_others,
+)  # fmt: skip
 
 
 def add(commands: Any) -> None:
@@ -16,7 +26,10 @@ def add(commands: Any) -> None:
         commands, "run", _run, "learn the tasks of a configuration one after another, and compare with its controls"
     )
     run.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file; the docs list what it may say")
-    run.add_argument("--out", type=Path, metavar="DIR", help="the run directory; runs/NAME when not given")
+    run.add_argument(
+        "--out", type=place, metavar="DIR",
+        help="the run directory, or a URL on storage; else what `storage` of CONFIG says, else runs/NAME",
+    )  # fmt: skip
     run.add_argument(
         "--set",
         action="append",
@@ -41,7 +54,7 @@ def _run(options: argparse.Namespace) -> int:
     from .sharing import opened_or_made
 
     config = with_engine(read_config(options.config, options.overrides), options)
-    out = options.out or Path("runs") / config.name
+    out = options.out or place(config.storage or f"runs/{config.name}")
     groups = load_groups(config, str(options.config), options.data)
     tasks = in_order(groups)
     config = with_fingerprints(config, tasks, str(options.config))
@@ -65,23 +78,23 @@ def _resume(options: argparse.Namespace) -> int:
     from .config import config_from
     from .runner import in_order, load_groups, stored_config, with_fingerprints
 
-    file = options.directory / "config.yaml"
     stored = stored_config(options.directory)
+    file = f"{options.directory}/config.yaml"
     if is_study(stored):
         if options.ledger or options.share:
             raise ConfigError("`--ledger` and `--share` are for runs, found a study of affinity: leave them out.")
-        config = with_engine(AffinityConfig.read(stored, str(file)), options)
-        return carry_out_study(config, str(file), options.directory, options)
-    config = with_engine(config_from(stored, str(file)), options)
-    groups = load_groups(config, str(file), options.data)
+        config = with_engine(AffinityConfig.read(stored, file), options)
+        return carry_out_study(config, file, options.directory, options)
+    config = with_engine(config_from(stored, file), options)
+    groups = load_groups(config, file, options.data)
     tasks = in_order(groups)
-    config = with_fingerprints(config, tasks, str(file))
+    config = with_fingerprints(config, tasks, file)
     from .arguments import opened
 
     return _go(opened(options), config, groups, options)
 
 
-def _plan(config: Any, groups: Any, out: Path, json: bool) -> int:
+def _plan(config: Any, groups: Any, out: Path | str, json: bool) -> int:
     from .plan import plan, plan_text
     from .runner import decided_waves
 
@@ -100,15 +113,20 @@ def _go(system: Any, config: Any, groups: Any, options: argparse.Namespace) -> i
     from pathways.summary_table import summary_text
 
     from .runner import carry_out
+    from .sharing import check_shared
 
-    options.running = system.directory
-    with system, ProgressLine(sys.stderr, enabled=not options.quiet) as line:
+    if options.share and system.ledger_url is None:
+        check_shared(system.place)
+    options.running = system.place
+    with system, ProgressLine(sys.stderr, enabled=not options.quiet) as line, system.driving():
         carry_out(system, config, groups, line, share=options.share)
         line.close()
         report = write_report(system)
         summary = summarise(system)
+        if system.mirror is not None:
+            system.mirror.push("report.html", "figures")
     if options.json:
         print_json(summary)
     else:
-        print(f"{summary_text(summary)}\n\nrun     {system.directory}\nreport  {report}")
+        print(f"{summary_text(summary)}\n\nrun     {system.place}\nreport  {report}")
     return 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .arguments import command, families, given_families, how_to_train, print_json, with_engine
+from .arguments import command, families, given_families, how_to_train, place, print_json, with_engine
 
 
 def add(commands: Any) -> None:
@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         commands, "affinity", _affinity, "measure which tasks help each other, choose which share a network, verify it"
     )
     sub.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file; docs/affinity.md lists what it may say")
-    sub.add_argument("--out", type=Path, metavar="DIR", help="the study's directory; runs/NAME when not given")
+    sub.add_argument("--out", type=place, metavar="DIR", help="the study's directory or URL; runs/NAME when not given")
     sub.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="change a setting, such as affinity.seeds=5; may be repeated",
@@ -37,7 +37,7 @@ def _affinity(options: argparse.Namespace) -> int:
     return carry_out_study(config, file, options.out or Path("runs") / config.name, options)
 
 
-def carry_out_study(config: Any, file: str, out: Path, options: argparse.Namespace) -> int:
+def carry_out_study(config: Any, file: str, out: Path | str, options: argparse.Namespace) -> int:
     """Carry out a study in a directory, or go on with it; print what it found."""
     from pathways.affinity.findings_files import write_findings
     from pathways.affinity.report import write_report
@@ -55,14 +55,18 @@ def carry_out_study(config: Any, file: str, out: Path, options: argparse.Namespa
     config = with_fingerprints(config, tasks, file)
     extra = given_families(options.families)
     system = existing(out, config, extra) or make_system(out, config, tasks, extra)
-    options.running = system.directory
-    with system, ProgressLine(sys.stderr, enabled=not options.quiet) as line:
-        with engine_of(config, system) as engine:
-            findings = run_study(system, tasks, config.affinity, engine, line)
+    options.running = system.place
+    with (
+        system, ProgressLine(sys.stderr, enabled=not options.quiet) as line,
+        system.driving(), engine_of(config, system) as engine,
+    ):  # fmt: skip
+        findings = run_study(system, tasks, config.affinity, engine, line)
         line.close()
-    findings = replace(findings, name=config.name)
-    write_findings(findings, out / "findings.json")
-    report = write_report(findings, out)
+        findings = replace(findings, name=config.name)
+        write_findings(findings, system.directory / "findings.json")
+        report = write_report(findings, system.directory)
+        if system.mirror is not None:
+            system.mirror.push_made()
     if options.json:
         print_json(numbers(findings, tables(findings)) | {"run": str(out), "report": str(report)})
     else:

@@ -16,6 +16,7 @@ controls: [fine-tune-all, {independent: {steps: 1000}}]
 at_once: 1                     # how many tasks are learned at the same time; {affinity: first_order, most: 4} does so
                                # only with those that do not need each other's results
 engine: {workers: 2}            # or {kind: ray, workers: 16, address: auto}, see `EngineConfig`
+storage: s3://bucket/letters   # where the run is kept, any URL that fsspec knows; `--out` goes before it
 ledger: postgresql://me@host/letters   # a database that several drivers share; RUN/ledger.db when not given
 ```
 """
@@ -98,6 +99,8 @@ class Config:
         at_once: how many tasks (or groups of tasks, learned jointly) that follow each other are learned at the same
             time, none seeing the others' results; or the rule by which affinity decides it.
         ledger: the URL of a database that holds the run's ledger, for several drivers; kept without password.
+        storage: where the run is kept unless `--out` says: the URL of a folder, such as `s3://bucket/run`, or a
+            directory. It is no part of the run, which is the same wherever it is kept.
     """
 
     name: str
@@ -118,6 +121,7 @@ class Config:
                 server_url(self.ledger)
             except LedgerError as error:
                 raise ValueError(str(error)) from None
+    storage: str | None = None
 
     @classmethod
     def read(cls, data: Any, file: str) -> Config:

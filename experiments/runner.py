@@ -12,6 +12,7 @@ from pathways.devices import device_here, kind_of
 from pathways.errors import ConfigError, DataError, PathwaysError
 from pathways.evolve.at_once import AtOnce, NotMeasured, waves_by_affinity
 from pathways.evolve.grouping import Grouping
+from pathways.mirror import located
 from pathways.modules import Draft, Families, Init
 from pathways.path import Path, Step
 from pathways.progress import Progress
@@ -117,7 +118,7 @@ def make_root(config: Config | AffinityConfig, tasks: Sequence[Task], families: 
 
 
 def existing(
-    out: FilePath, config: Config | AffinityConfig, families: Iterable[Any], ledger: str | None = None
+    out: FilePath | str, config: Config | AffinityConfig, families: Iterable[Any], ledger: str | None = None
 ) -> System | None:
     """The system in `out`, where that holds a run of the same configuration; `None` where it holds no run.
 
@@ -126,18 +127,15 @@ def existing(
     Raises:
         ConfigError: it holds a run of another configuration, whose first differing key is named, or other files.
     """
-    if not (out / "system.json").exists():
-        others = (
-            [f.name for f in out.iterdir() if not f.name.startswith(".tmp-") and f.name not in _BEGUN]
-            if out.exists()
-            else []
-        )
+    directory, mirror = located(out)
+    if not (directory / "system.json").exists():
+        others = mirror.others(_BEGUN) if mirror is not None else _others(directory)
         if others:
             raise ConfigError(
                 f"`--out` must be a new directory or a run, {out} holds {sorted(others)[0]!r}: choose another."
             )
         return None
-    there = type(config).read(stored_config(out), str(out / "config.yaml")).resolved()
+    there = type(config).read(read_yaml(directory / "config.yaml"), f"{out}/config.yaml").resolved()
     here = config.resolved()
     for key in ("stack", "device"):
         if here["engine"][key] == "auto":  # was resolved when the run began
@@ -153,11 +151,18 @@ def existing(
     return System.open(out, families=families, ledger=ledger)
 
 
-def stored_config(directory: FilePath) -> Any:
-    """The plain data of a run's `config.yaml`."""
+def _others(directory: FilePath) -> list[str]:
+    """Files in a directory that no run that is being created has put there."""
+    every = directory.iterdir() if directory.exists() else ()
+    return [f.name for f in every if not f.name.startswith(".tmp-") and f.name not in _BEGUN]
+
+
+def stored_config(place: FilePath | str) -> Any:
+    """The plain data of the `config.yaml` of a run, in a directory or on storage."""
+    directory, _ = located(place)
     if not (directory / "system.json").exists():
         raise ConfigError(
-            f"`DIR` must be a run directory, found no `system.json` in {directory}: make one with `pathways run`."
+            f"`DIR` must be a run directory, found no `system.json` in {place}: make one with `pathways run`."
         )
     return read_yaml(directory / "config.yaml")
 
@@ -181,7 +186,7 @@ def differences(a: Any, b: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
 
 
 def make_system(
-    out: FilePath, config: Config | AffinityConfig, tasks: Sequence[Task], families: Sequence[Any],
+    out: FilePath | str, config: Config | AffinityConfig, tasks: Sequence[Task], families: Sequence[Any],
     ledger: str | None = None,
 ) -> System:
     """A new system for a configuration, which it keeps as `config.yaml`, resolved; its ledger is at a URL, if given."""
@@ -201,7 +206,9 @@ def make_system(
         ledger=ledger,
     )
     # The same data, but words that look like numbers are quoted, so that it reads back equal.
-    write_yaml(out / "config.yaml", config.resolved())
+    write_yaml(system.directory / "config.yaml", config.resolved())
+    if system.mirror is not None:
+        system.mirror.push("config.yaml")
     return system
 
 
@@ -265,10 +272,10 @@ def waves(
 
 
 def decided_waves(
-    out: FilePath, config: Config, groups: Sequence[Arrivals]
+    out: FilePath | str, config: Config, groups: Sequence[Arrivals]
 ) -> tuple[tuple[str, ...], ...] | None:
     """The waves that affinity has decided in the run in `out`; `None` where there is none, or nothing was measured."""
-    if not isinstance(config.at_once, AtOnce) or not (out / "system.json").exists():
+    if not isinstance(config.at_once, AtOnce) or not (located(out)[0] / "system.json").exists():
         return None
     with System.open(out) as system:
         system.training = config.training

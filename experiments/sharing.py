@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
+from pathways.errors import ConfigError
 from pathways.leases import held, lease_seconds, new_owner
 from pathways.ledger import Ledger
 from pathways.ledger_url import chosen_url
+from pathways.storage import is_url
 from pathways.system import System
 from pathways.task import Task
 
@@ -20,12 +22,12 @@ MAKING = "making the run"
 
 
 def opened_or_made(
-    out: FilePath, config: Config, tasks: Sequence[Task], families: Sequence[Any], ledger: str | None, share: bool
+    out: FilePath | str, config: Config, tasks: Sequence[Task], families: Sequence[Any], ledger: str | None, share: bool
 ) -> System:
     """The run in `out`, made where it is not there.
 
     Args:
-        out: the run directory.
+        out: the run directory, or its URL on storage.
         config: the run's.
         tasks: of all sources.
         families: module families that are not built in.
@@ -33,21 +35,33 @@ def opened_or_made(
         share: whether other drivers may begin the same run at this moment: one makes it, the others wait.
 
     Raises:
-        ConfigError: `out` holds something else.
+        ConfigError: `out` holds something else, or is on storage and its ledger is a file.
         LedgerError: the ledger cannot be used.
     """
     url = chosen_url(config.ledger, ledger)
     there = existing(out, config, families, ledger)
     if there or not share:
         return there or make_system(out, config, tasks, families, url)
+    if url is None:
+        check_shared(out)
     with _making(out, url):
         return existing(out, config, families, ledger) or make_system(out, config, tasks, families, url)
 
 
+def check_shared(place: FilePath | str) -> None:
+    """Raise a `ConfigError` where drivers cannot share the run in `place`, whose ledger is a file, as it is a URL."""
+    if is_url(place):
+        raise ConfigError(
+            f"`--share` needs a run whose ledger is in a database where the run is on storage, found {place} with its "
+            f"ledger in a file: begin a run with `--ledger URL`."
+        )
+
+
 @contextmanager
-def _making(out: FilePath, url: str | None) -> Iterator[None]:
+def _making(out: FilePath | str, url: str | None) -> Iterator[None]:
     """Be the only process that makes this run."""
     if url is None:
-        out.mkdir(parents=True, exist_ok=True)
-    with Ledger(url or out / "ledger.db") as opened, held(opened, [MAKING], new_owner(), lease_seconds(), patient=True):
+        FilePath(out).mkdir(parents=True, exist_ok=True)
+    place = url or FilePath(out) / "ledger.db"
+    with Ledger(place) as opened, held(opened, [MAKING], new_owner(), lease_seconds(), patient=True):
         yield

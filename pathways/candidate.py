@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from pathways.modules import Draft, FrozenDict, content_hash
+from pathways.modules import Draft, FrozenDict, Warm, content_hash
 
 from .errors import ConfigError, PathError
 from .path import Path
@@ -256,6 +256,12 @@ class Candidate:
         if len(self.paths) == 1:
             return next(iter(self.paths.values())).drafts()
         return {name: draft for path in self.paths.values() for name, draft in path.drafts().items()}
+
+    def blobs(self) -> list[str]:
+        """The blobs that training it reads: of frozen modules, and what its drafts start from."""
+        starts = [draft.start for draft in self.drafts().values()]
+        warm = [blob for s in starts if isinstance(s, Warm) for blob in (s.blob, s.optimizer) if blob is not None]
+        return list(dict.fromkeys([*(blob for path in self.paths.values() for blob in path.frozen()), *warm]))
 
     @cached_property
     def hash(self) -> str:

@@ -15,6 +15,8 @@ from .task import Task
 if TYPE_CHECKING:
     from .system import System
 
+PUSHED_EVERY = 60.0  # seconds: the ledger on storage is replaced as a whole, which must not cost more than the control
+
 
 def compare(
     system: System, tasks: Sequence[Task], strategy: Strategy, engine: Engine | None, progress: Progress | None
@@ -88,4 +90,8 @@ def _record(system: System, group: Sequence[Task], strategy: Strategy, winner: W
             "memory": winner.memory,
             "keeps": [p.to_json() for p in paths.values()] if winner.memory is not None else [],
         }
+        if system.mirror is not None:  # what the record says is kept must be there before the record is
+            system.mirror.push_blobs(blob for path in paths.values() for blob in path.frozen() if data["keeps"])
         system.ledger.record_control(strategy.name, task.name, data)
+    if system.mirror is not None:
+        system.mirror.push_ledger(at_most_every=PUSHED_EVERY)

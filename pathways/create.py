@@ -20,6 +20,7 @@ from .files import write_atomically
 from .ledger import Ledger
 from .ledger_url import server_url, without_password
 from .manifest import SystemRecord
+from .mirror import Mirror
 from .path import Path
 from .pool import Pool
 from .trainer.calibrate import stack_size
@@ -37,10 +38,13 @@ def create_system(
     config: Mapping[str, Any],
     device: str = "cpu",
     ledger: str | None = None,
+    *,
+    place: str | None = None,
 ) -> None:
     """Write a new run directory: root blobs, `config.yaml`, at last `system.json`, which makes it one.
 
-    A `ledger` in a database is claimed first, by a name that a creation which was cut short gives it again.
+    A `ledger` in a database is claimed first, by a name that a creation which was cut short gives it again: it follows
+    from the configuration and the run's place, where that is not the directory.
     """
     if manifest.system_file(directory).exists():
         raise PathwaysError(
@@ -59,11 +63,24 @@ def create_system(
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
     resolved.pop("ledger", None)  # where it is recorded does not change what is computed
     run = content_hash([resolved, headless.to_json() if headless else None])
-    place = claimed(ledger, content_hash([run, str(directory.resolve())])) if ledger else None
+    claim = claimed(ledger, content_hash([run, place or str(directory.resolve())])) if ledger else None
     record = SystemRecord(
-        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=place
+        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=claim
     )
     manifest.write_system(directory, record)
+
+
+def create_there(url: str, *settings: Any) -> None:
+    """As `create_system`, on storage: made in the mirror, then pushed, `system.json` last."""
+    mirror, ledger = Mirror(url), settings[-1]
+    with mirror.driving(alone=ledger is None), mirror.settled():
+        if mirror.pull():
+            raise PathwaysError(
+                f"`directory` must not hold a system, {mirror.url} does: open it with `System.open`, or choose another."
+            )
+        mirror.clear()
+        create_system(mirror.directory, *settings, place=mirror.url)
+        mirror.publish(Pool(mirror.directory / "pool"))
 
 
 def claimed(ledger: str, name: str) -> dict[str, str]:

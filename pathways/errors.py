@@ -23,6 +23,10 @@ class BlobError(PathwaysError):
     """A blob that is missing, truncated or not what its name says."""
 
 
+class StorageError(PathwaysError):
+    """Storage that cannot be read or written, or that another driver is writing to."""
+
+
 class LedgerError(PathwaysError):
     """A ledger that cannot be used: another writer, another format, other numerics."""
 

@@ -107,6 +107,8 @@ def export(system: System, task: str, format: str, out: FilePath) -> FilePath:
         raise PathwaysError(
             "format 'onnx' needs the packages onnx and onnxscript: pip install 'evolving-pathways[onnx]'."
         )
+    if system.mirror is not None:
+        system.mirror.pull_probe(task)
     example, _ = read_probe(probe_file(system.directory, task).read_bytes())
     flattened = flat(example)
     arguments: list[Tensor] = []
@@ -160,6 +162,7 @@ def _export_root(system: System, record: TaskRecord, out: FilePath) -> FilePath:
     trunk = Path(record.path.inputs, steps, head.reads[0])
     trunk = Path(trunk.inputs, {name: trunk.steps[name] for name in trunk.canonical_order}, trunk.output)
     out.mkdir(parents=True, exist_ok=True)
+    system.pool.ensure(trunk.frozen())
     for blob in trunk.frozen():
         shutil.copyfile(system.pool.path(blob), out / f"{blob}.safetensors")
     write_json(out / "path.json", trunk.to_json())

@@ -56,7 +56,11 @@ def _take_new(temporary: Path, path: Path) -> None:
         os.replace(temporary, path)
 
 
-def write_json(path: Path, data: Any, *, new: bool = False) -> None:
-    """Write plain data as indented JSON, atomically and durably; `new` as in `write_atomically`."""
-    text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, (text + "\n").encode(), new=new)
+def write_json(path: Path, data: Any) -> None:
+    """Write plain data as indented JSON, atomically and durably."""
+    write_atomically(path, json_bytes(data))
+
+
+def json_bytes(data: Any) -> bytes:
+    """What `write_json` writes."""
+    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()

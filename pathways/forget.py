@@ -24,6 +24,8 @@ def forget(system: System, task: str) -> None:
         system._record(task)
     with system.leased([task]):
         system.ledger.forget(task)
+        if system.mirror is not None:
+            system.mirror.forget(task)
         manifest.remove_task(system.directory, task)
         manifest.probe_file(system.directory, task).unlink(missing_ok=True)
         system.tasks.pop(task, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -51,15 +51,16 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
         if task.name in system.records:
             _check_same(system.records[task.name], won)
             continue
+        system.pool.ensure(path.frozen())
         system.pool.sync(path.frozen())
         test = test_value(path, task, system)
         probe = probe_of(task, path, system)
+        if system.mirror is not None:
+            system.mirror.push_blobs(_new(system, path.frozen()))  # before others have to wait for it
         with upkeep.freezing(system):
             for name in [t.name for t in tasks]:  # a process that was silent for too long may have lost them
                 system.ledger.renew(name, system.owner, system.lease_seconds)
-            carried = upkeep.carried(system) | set(system.root.frozen() if system.root else ())
             sizes = path.costs(system.families).sizes
-            new = sum(n for blob, n in sizes.items() if blob not in carried and not system.shelf.users(blob))
             least = 1 + max((other.index for other in system.briefs.values()), default=-1)
             record = TaskRecord.of(
                 task,
@@ -70,12 +71,22 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
                 index=system.ledger.place(task.name, least),
                 strategy=strategy,
                 test=test,
-                new_parameters=new,
+                new_parameters=sum(sizes[blob] for blob in _new(system, sizes)),
                 probe=write_probe(system.directory, task, probe),
             )
-            manifest.write_task(system.directory, record, new=True)
+            if system.mirror is None:
+                manifest.write_task(system.directory, record, new=True)
+            else:
+                system.mirror.commit(record, _new(system, path.frozen()))
             system.shelf.add(task.name)
             _record_late(system)
+
+
+def _new(system: System, blobs: Iterable[str]) -> list[str]:
+    """Those of the blobs that no champion, root or control keeps yet."""
+    every = list(blobs)
+    kept = upkeep.needed(system, every)
+    return [blob for blob in every if blob not in kept]
 
 
 def _check_same(record: TaskRecord, winner: Winner) -> None:

@@ -192,6 +192,7 @@ def try_all(
             for dispatch, alone in _dispatches(distinct.values(), {*known, *under_way}, bench):
                 sent[dispatch.id] = (work, alone)
                 under_way |= {candidate.hash: [] for candidate in dispatch.candidates}
+                bench.pool.ensure(blob for candidate in dispatch.candidates for blob in candidate.blobs())
                 bench.engine.submit(dispatch)
         asked = more()
         if asked or not sent:
@@ -273,6 +274,7 @@ def _whole(bench: Bench, distinct: Mapping[str, Candidate]) -> dict[str, Result]
     Another asker may want more blobs of a candidate than were kept: it is trained again, too.
     """
     known = bench.ledger.known(list(distinct))
+    bench.pool.ensure(blob for r in known.values() for blob in (*r.blobs.values(), *r.optimizers.values()))
     lost = [
         key for key, result in known.items()
         if not all(map(bench.pool.intact, [*result.blobs.values(), *result.optimizers.values()]))

@@ -14,6 +14,7 @@ from pathways.modules.spec import canonical_json
 
 from . import manifest
 from .files import write_atomically
+from .mirror import opened
 from .system import System
 
 if TYPE_CHECKING:
@@ -33,16 +34,16 @@ def looked_at(directory: str | FilePath, families: Iterable[type[Module] | type[
     directory can be written. With families of your own everything is worked out.
 
     Args:
-        directory: a run directory.
+        directory: a run directory, or its URL on storage.
         families: as in `System.open`.
 
     Raises:
         PathwaysError: as `System.open`.
     """
-    directory = FilePath(directory)
+    directory, mirror = opened(directory)
     memo = None if (given := tuple(families)) else _read(facts_file(directory))
     known = Families(given, memo)
-    with System(directory, manifest.read_system(directory, known), known) as system:
+    with System(directory, manifest.read_system(directory, known), known, mirror=mirror) as system:
         yield system
     if memo is not None and memo.new:
         _write(facts_file(directory), memo)

@@ -11,7 +11,7 @@ from pathways.modules import BUILT_IN, Families, content_hash
 
 from .errors import HeldError, PathwaysError
 from .fields import parse_json, read_bytes
-from .files import write_json
+from .files import json_bytes, write_atomically
 from .records import SystemRecord, TaskRecord, fingerprint
 
 NAME_BYTES = 200
@@ -71,6 +71,11 @@ def write_task(directory: FilePath, record: TaskRecord, *, new: bool = False) ->
     With `new` it is not replaced: a `HeldError` where another process was earlier.
     """
     _write(task_file(directory, record.name), record, new)
+
+
+def task_bytes(record: TaskRecord) -> bytes:
+    """What `write_task` writes."""
+    return _bytes(FilePath(f"the manifest of {record.name!r}"), record)
 
 
 def read_task(directory: FilePath, task: str, families: Families = BUILT_IN) -> TaskRecord:
@@ -142,10 +147,20 @@ def remove_task(directory: FilePath, task: str) -> None:
 
 def _write(file: FilePath, record: SystemRecord | TaskRecord, new: bool = False) -> None:
     try:
-        data = record.to_json()
-        write_json(file, {**data, "digest": content_hash(data)}, new=new)
+        write_atomically(file, _bytes(file, record), new=new)
     except FileExistsError:
-        raise HeldError(f"{file} must not be there yet, found that another process wrote it meanwhile.") from None
+        raise not_new(file) from None
+
+
+def not_new(file: object) -> HeldError:
+    """What is said where another process wrote a manifest that was to be new."""
+    return HeldError(f"{file} must not be there yet, found that another process wrote it meanwhile.")
+
+
+def _bytes(file: FilePath, record: SystemRecord | TaskRecord) -> bytes:
+    try:
+        data = record.to_json()
+        return json_bytes({**data, "digest": content_hash(data)})
     except (TypeError, ValueError) as error:
         raise PathwaysError(f"{file} must hold plain data only, found: {error}.") from error
 
@@ -168,7 +183,7 @@ def _check_digest(file: FilePath, data: Any, digest: Any) -> None:
 
 
 __all__ = [
-    "SystemRecord", "TaskRecord", "fingerprint", "parse_task", "probe_file", "read_system", "read_task", "read_tasks",
-    "read_valid_tasks", "remove_strays", "remove_task", "system_file", "task_file", "twin", "write_system",
-    "write_task",
+    "SystemRecord", "TaskRecord", "fingerprint", "not_new", "parse_task", "probe_file", "read_system", "read_task",
+    "read_tasks", "read_valid_tasks", "remove_strays", "remove_task", "system_file", "task_bytes", "task_file", "twin",
+    "write_system", "write_task",
 ]

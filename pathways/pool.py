@@ -8,7 +8,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -23,6 +23,14 @@ from .errors import BlobError
 from .files import write_atomically
 
 Tensors = dict[str, Tensor]
+class Source(Protocol):
+    """Where a pool gets the blobs that are not in its directory; a `pathways.mirror.Mirror` is one."""
+
+    def fetch(self, blobs: Iterable[str]) -> dict[str, str]:
+        """Bring blobs into the pool's directory; what is wrong with those that could not be brought, by blob."""
+        ...
+
+
 Data = bytes  # a name that the method `Pool.bytes` does not hide
 
 
@@ -36,6 +44,7 @@ class Pool:
         directory: where the files are; made when the first blob is written.
         cache_bytes: how much to keep in memory of what was read or written last.
         needed_by: names the tasks that need a blob, for error messages.
+        source: where blobs come from that are not here when they are read, or are damaged here.
 
     Example:
         >>> import tempfile, torch
@@ -52,10 +61,12 @@ class Pool:
         directory: str | FilePath,
         cache_bytes: int = 256 << 20,
         needed_by: Callable[[str], list[str]] | None = None,
+        source: Source | None = None,
     ) -> None:
         self.directory = FilePath(directory)
         self.cache_bytes = cache_bytes
         self.needed_by = needed_by or (lambda blob: [])
+        self.source = source
         self._cache: OrderedDict[str, Tensors] = OrderedDict()
         self._cached = 0
 
@@ -156,10 +167,18 @@ class Pool:
     def __contains__(self, blob: str) -> bool:
         return self.path(blob).exists()
 
+    def ensure(self, blobs: Iterable[str]) -> None:
+        """Bring the files of blobs here that are not, from where the pool gets them: trainers read files only.
+
+        One that cannot be brought is missing still, as reading it will say.
+        """
+        if self.source is not None and (missing := [blob for blob in dict.fromkeys(blobs) if blob not in self]):
+            self.source.fetch(missing)
+
     def intact(self, blob: str) -> bool:
         """Whether the blob's file is there and hashes to its id."""
         try:
-            self._read(blob)
+            self._checked(blob)
         except BlobError:
             return False
         return True
@@ -203,6 +222,16 @@ class Pool:
             self._cached -= _size(self._cache.popitem(last=False)[1])
 
     def _read(self, blob: str) -> Data:
+        try:
+            return self._checked(blob)
+        except BlobError:
+            if self.source is None:
+                raise
+            if problem := self.source.fetch([blob]).get(blob):
+                raise self._error(blob, problem) from None
+            return self._checked(blob)
+
+    def _checked(self, blob: str) -> Data:
         try:
             data = self.path(blob).read_bytes()
         except OSError as error:

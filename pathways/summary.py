@@ -97,7 +97,7 @@ def summarise(system: Any) -> dict[str, Any]:
         "matrices": matrices,
         "engine": _engine(system.directory),
         "fingerprint": system.fingerprint,
-        "run": str(system.directory),
+        "run": system.place,
     }
 
 

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from pathways.modules import Draft, Families, Frozen
 
 from . import manifest, upkeep
-from .brief import Brief
 from .candidate import Training
-from .champions import Champions
-from .errors import LedgerError, PathwaysError
-from .leases import lease_seconds, new_owner
-from .ledger import Ledger
-from .ledger_url import chosen_url
-from .manifest import SystemRecord, TaskRecord
+from .errors import PathwaysError
+from .manifest import TaskRecord
+from .mirror import opened
+from .open_run import OpenRun
 from .path import Path
 from .records import fingerprint_of
-from .shelf import Records, Shelf
+from .storage import is_url
 from .strategy import Champion, Strategy, Winner
 from .task import Task
-from .trainer.numerics import numerics, on_host
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -34,20 +29,18 @@ if TYPE_CHECKING:
 
     from .assemble import PathModule
     from .engine import Engine
-    from .pool import Pool
     from .progress import Progress
-    from .trace_file import Trace
-    from .trainer.samples import Recent
     from .verify import VerifyReport
 
 
-class System:
+class System(OpenRun):
     """One growing network: it learns task after task, reuses what it knows, and never changes what it has learned.
 
     Make one with `create` or `open`.
 
     Attributes:
-        directory: the run directory.
+        directory: the run directory; of a run on storage its mirror on this machine.
+        mirror: the way to the storage that the run is on; `None` where it is in a directory of its own.
         owner: this process's name in the ledger's leases.
         record: run identity, seed, numerics and root, as written when the run was made.
         records: by task name, in the order learned: path, class names, measures, lineage; read when looked at.
@@ -61,24 +54,6 @@ class System:
         >>> for task in pathways.data.omniglot(alphabets=["Greek", "Hebrew"]):     # doctest: +SKIP
         ...     system.learn(task, pathways.evolve.MuNet(generations=2, children=4))
     """
-
-    def __init__(
-        self, directory: FilePath, record: SystemRecord, families: Families, ledger: str | None = None
-    ) -> None:
-        self.directory = directory
-        self.record = record
-        if ledger and not record.ledger:
-            raise LedgerError(f"`ledger` must be left out for {directory}, which keeps its ledger itself.")
-        self.ledger_url = chosen_url((record.ledger or {}).get("url"), ledger)
-        self.lease_seconds = lease_seconds()
-        self.families = families
-        self.training = record.training
-        self.shelf = Shelf(directory, families)
-        self.records: Mapping[str, TaskRecord] = Records(self.shelf)
-        self.refresh()
-        self.tasks: dict[str, Task] = {}
-        self.owner = new_owner()
-        self.tracing = True  # whether `learn` and `compare` write `trace.json`
 
     # -- making and opening -------------------------------------------------------------------------------
 
@@ -100,7 +75,8 @@ class System:
         """Make a new run directory.
 
         Args:
-            directory: where; it must not hold a system.
+            directory: where; it must not hold a system. A URL such as `s3://bucket/run` is a folder on any
+                filesystem that fsspec knows: see `pathways.mirror.Mirror`.
             seed: all randomness of the run derives from it.
             root: what first paths are built on: the name of a shipped root (`omniglot`), a headless path of
                 `Init` drafts (from scratch), or `None`.
@@ -121,13 +97,14 @@ class System:
             PathwaysError: the directory holds a system already, or the device is not here.
             LedgerError: the database cannot be reached, or holds the ledger of another run.
         """
-        from .create import create_system
+        from .create import create_system, create_there
 
-        directory = FilePath(directory)
         known = Families(families)
-        create_system(
-            directory, seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device, ledger
-        )
+        settings = (seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device, ledger)
+        if is_url(directory):
+            create_there(str(directory), *settings)
+        else:
+            create_system(FilePath(directory), *settings)
         return cls.open(directory, families=families, ledger=ledger)
 
     @classmethod
@@ -141,7 +118,8 @@ class System:
         """Open a run directory.
 
         Args:
-            directory: a directory made by `create`.
+            directory: a directory or URL made by `create`. Of a URL the manifests are pulled now, blobs when they
+                are used.
             families: the module families its paths use that are not built in; names found in files are
                 looked up among these and the built-in ones only.
             ledger: the URL of the database that the run was made with, such as one with a password; else what the
@@ -153,108 +131,10 @@ class System:
         Raises:
             PathwaysError: there is no system, or its `system.json` is not valid; the message names file and key.
         """
-        directory, known = FilePath(directory), Families(families)
-        return cls(directory, manifest.read_system(directory, known), known, ledger)
-
-    def refresh(self, *, whole: bool = False) -> None:
-        """Look at the tasks' manifests again, as another process may have learned or forgotten some.
-
-        Those that changed are read; `whole` reads every one, whatever the file system says of it.
-        """
-        self.shelf.refresh(whole=whole)
-
-    def close(self) -> None:
-        """Close the ledger and the trace; the system can be used again afterwards."""
-        if "trace" in self.__dict__:
-            self.trace.close()
-            del self.__dict__["trace"]
-        if "ledger" in self.__dict__:
-            self.ledger.close()
-            del self.__dict__["ledger"]
-
-    def __enter__(self) -> System:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """The record of every candidate that was tried."""
-        opened = Ledger(self.ledger_url or self.directory / "ledger.db")
-        if self.record.ledger:
-            try:
-                opened.check_run(self.record.ledger["run"])
-            except LedgerError:
-                opened.close()
-                raise
-        return opened
-
-    @cached_property
-    def trace(self) -> Trace:
-        """What takes down where the time goes while the system learns, unless `tracing` is false."""
-        from .trace_file import Trace
-        from .trace_read import trace_file
-
-        return Trace(trace_file(self.directory))
-
-    @cached_property
-    def pool(self) -> Pool:
-        """The store of all blobs."""
-        from .pool import Pool
-
-        return Pool(self.directory / "pool", needed_by=self.needing)
-
-    @cached_property
-    def used(self) -> Recent:
-        """The champions that `predict` used last, assembled."""
-        from .ready import READY_BYTES
-        from .trainer.samples import Recent
-
-        return Recent(READY_BYTES)
+        (found, mirror), known = opened(directory), Families(families)
+        return cls(found, manifest.read_system(found, known), known, ledger, mirror)
 
     # -- what it is ---------------------------------------------------------------------------------------
-
-    @property
-    def seed(self) -> int:
-        """The run's seed."""
-        return self.record.seed
-
-    @property
-    def root(self) -> Path | None:
-        """The headless path that first paths are built on."""
-        return self.record.root
-
-    @property
-    def dispatch(self) -> int:
-        """Candidates in one dispatch, as the stack plan of the run's numerics says."""
-        return int(self.record.numerics["stack"]["dispatch"])
-
-    @property
-    def stack(self) -> int:
-        """The most candidates that train as one program, as the stack plan of the run's numerics says."""
-        return int(self.record.numerics["stack"]["size"])
-
-    @property
-    def device(self) -> str:
-        """What the run's trainers compute on, `cpu` or `cuda`, as its numerics say."""
-        return str(self.record.numerics.get("device", "cpu"))
-
-    @property
-    def briefs(self) -> Mapping[str, Brief]:
-        """By task name, in the order learned: what is known of each task without reading its path."""
-        return self.shelf.briefs
-
-    @property
-    def unreadable(self) -> Mapping[str, str]:
-        """By task name, what is wrong with the manifests that cannot be read."""
-        return self.shelf.unreadable
-
-    @property
-    def champions(self) -> Champions:
-        """The best path of each task, in the order learned, each read when it is looked at."""
-        sketches = {name: brief.sketch for name, brief in self.briefs.items()}
-        return Champions(sketches, lambda name: self.records[name].champion, self.shelf.users)
 
     @property
     def fingerprint(self) -> str:
@@ -265,11 +145,6 @@ class System:
         """
         self.refuse_damaged()
         return fingerprint_of((name, brief.sketch.path, brief.sizes) for name, brief in self.briefs.items())
-
-    def needing(self, blob: str) -> list[str]:
-        """The tasks whose champions use a blob; `root` stands for the root path."""
-        users = list(self.shelf.users(blob))
-        return users + (["root"] if self.root is not None and blob in self.root.frozen() else [])
 
     def damaged(self) -> dict[str, str]:
         """Tasks whose manifest cannot be read, or is gone though the ledger knows them, each with what is wrong."""
@@ -284,22 +159,12 @@ class System:
 
         This looks at every file of the pool; `learn` ends by deleting what its own search has left.
         """
-        upkeep.collect(self)
+        with self.driving():
+            upkeep.collect(self)
 
     def reachable(self) -> set[str]:
         """The blobs that must be kept: those of champions, of the root, and what controls carry from task to task."""
         return upkeep.reachable(self)
-
-    def numerics_differ(self, device: str | None = None) -> str:
-        """What differs between the numerics here and those of the run, as a phrase; empty where nothing does.
-
-        Args:
-            device: what trainers compute on here. Without it, only what processors compute is compared: probes are
-                made, and `verify` and `predict` work, on the processor, whatever trains.
-        """
-        here = numerics(device=device or "cpu", dispatch=self.dispatch, stack=self.stack)
-        run = self.record.numerics if device else on_host(self.record.numerics)
-        return ", ".join(f"{key} is {here.get(key)} and was {run.get(key)}" for key in run if here.get(key) != run[key])
 
     # -- learning -----------------------------------------------------------------------------------------
 
@@ -397,7 +262,8 @@ class System:
         """
         from .compare import compare
 
-        compare(self, tasks, strategy, engine, progress)
+        with self.driving():
+            compare(self, tasks, strategy, engine, progress)
 
     def attach(self, tasks: Iterable[Task]) -> None:
         """Make the data of learned tasks known again after opening, so that later learning re-measures them.
@@ -411,7 +277,9 @@ class System:
         for task in tasks:
             refuse_changed(self, task)
             self.tasks[task.name] = task
-        remeasure(self)  # a run that was killed between freezing and measuring lacks a row
+        if self.tasks.keys() & self.briefs.keys() - set(self.ledger.learned()):
+            with self.driving():
+                remeasure(self)  # a run that was killed between freezing and measuring lacks a row
 
     def search(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from . import manifest
@@ -31,10 +31,11 @@ folder held: twice what NFS does by itself, which is 30 to 60."""
 @contextmanager
 def leased(system: System, names: Sequence[str]) -> Iterator[None]:
     """Be the only process that learns these tasks, and not while another deletes what nothing needs."""
-    with held(system.ledger, names, system.owner, system.lease_seconds):
+    with system.driving(), held(system.ledger, names, system.owner, system.lease_seconds):
         while SWEEPING in system.ledger.leased(except_by=system.owner):
             time.sleep(0.05)
-        yield
+        with system.mirror.holding() if system.mirror is not None else nullcontext():
+            yield
 
 
 @contextmanager
@@ -125,6 +126,8 @@ def collect(system: System) -> None:
         if alone:
             system.pool.collect(reachable(system))
             manifest.remove_strays(system.directory, system.records)
+            if system.mirror is not None:
+                system.mirror.sweep(reachable(system), system.records)
             system.ledger.swept(begun)
     system.shelf.save()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,18 +57,19 @@ def verify(system: System) -> VerifyReport:
     differs += [{"task": task, "module": "", "what": what} for task, what in damaged.items()]
     blobs: dict[str, str] = {}
     for name, record in records.items():
+        frozen = [blob for blob in record.champion.path.frozen() if blob not in blobs]
+        blobs |= _damages(system, frozen)
         for blob in record.champion.path.frozen():
-            if blob not in blobs:
-                blobs[blob] = _damage(system, blob)
             if blobs[blob]:
                 differs.append({"task": name, "module": blob, "what": blobs[blob]})
         differs += [{"task": name, "module": "", "what": what} for what in _replayed(system, record, bitwise)]
-    for blob in sorted(set(system.root.frozen() if system.root else ()) - set(blobs)):
-        blobs[blob] = _damage(system, blob)
-        if blobs[blob]:
-            differs.append({"task": "root", "module": blob, "what": blobs[blob]})
+    of_root = _damages(system, sorted(set(system.root.frozen() if system.root else ()) - set(blobs)))
+    differs += [{"task": "root", "module": blob, "what": what} for blob, what in of_root.items() if what]
+    blobs |= of_root
     size = sum(system.pool.bytes(blob) for blob in blobs if blob in system.pool)
     report = VerifyReport(not differs, len(records), len(blobs), size, bitwise, differs)
+    if system.mirror is not None:
+        differs[:] = [{**each, "what": system.mirror.named(each["what"])} for each in differs]
     if differs:
         first = differs[0]
         raise ForgettingError(
@@ -75,6 +77,12 @@ def verify(system: System) -> VerifyReport:
             f"{first['task']!r}: {first['what']}", differs,
         )
     return report
+
+
+def _damages(system: System, blobs: Sequence[str]) -> dict[str, str]:
+    """What is wrong with each blob, on storage first; empty where nothing is."""
+    wrong = system.mirror.audit(blobs) if system.mirror is not None else {}
+    return {blob: wrong[blob] if blob in wrong else _damage(system, blob) for blob in blobs}
 
 
 def _damage(system: System, blob: str) -> str:
@@ -87,6 +95,8 @@ def _damage(system: System, blob: str) -> str:
 
 def _replayed(system: System, record: TaskRecord, bitwise: bool) -> list[str]:
     """What differs between a task's probe and its replay."""
+    if system.mirror is not None:
+        system.mirror.pull_probe(record.champion.task, fresh=True)
     file = manifest.probe_file(system.directory, record.champion.task)
     try:
         data = file.read_bytes()

@@ -1,8 +1,9 @@
 """Drivers that share a run, as `test_turns` starts them: forked from one process, so that only that imports torch.
 
-Each line of standard input is a list in JSON: the run directory, a file that gets a line (process id, strategy, task)
-for each result, and what each driver does: `work`, or `die` after two results on a host of another name, which nobody
-can look into. When all have ended, the highest of their exit statuses is printed.
+Each line of standard input is a list in JSON: the run directory or its URL, a file that gets a line (process id,
+strategy, task) for each result, and what each driver does: `work`, or `die` after two results on a host of another
+name, which nobody can look into; behind an `@` the folder of its mirrors. When all have ended, the highest of their
+exit statuses is printed.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from pathways import freeze, leases
 from pathways.evolve.controls import FineTune, Independent
 from pathways.evolve.munet import MuNet
 from pathways.experiments import turns
+from pathways.experiments.arguments import place
 from pathways.experiments.config import Config, Named, Source
 from pathways.experiments.runner import carry_out
 from pathways.experiments.turns import Arrivals
@@ -42,7 +46,31 @@ PACE = 0.02  # seconds after each result, so that nobody learns all before other
 CONTROLS = (Named("independent", Independent()), Named("fine-tune", FineTune()))
 
 
-def drive(directory: Path, log: Path, what: str, meeting: Any) -> None:
+Results = list[tuple[str, str, str]]
+
+
+@contextmanager
+def waiting() -> Iterator[Callable[..., Results]]:
+    """A function that lets drivers come to the end; gives which had a result of which strategy for which task.
+
+    It takes the run directory or its URL, an empty file, and what each driver does.
+    """
+    with subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as main:
+        def driven(run: Path | str, log: Path, *drivers: str) -> Results:
+            log.touch()
+            assert main.stdin is not None
+            assert main.stdout is not None
+            main.stdin.write(json.dumps([str(run), str(log), *drivers]) + "\n")
+            main.stdin.flush()
+            assert main.stdout.readline() == "0\n"
+            return [tuple(line.split()) for line in log.read_text().splitlines()]  # type: ignore[misc]
+
+        yield driven
+        assert main.stdin is not None
+        main.stdin.close()
+
+
+def drive(directory: Path | str, log: Path, what: str, meeting: Any) -> None:
     """One driver, to the end of the run."""
     seen = 0
 
@@ -82,18 +110,20 @@ def main() -> None:
     Trainer.__doc__  # noqa: B018 - imported, so that no fork has to
     for line in sys.stdin:
         directory, log, *wanted = json.loads(line)
-        print(carried_out(Path(directory), Path(log), wanted), flush=True)
+        print(carried_out(place(directory), Path(log), wanted), flush=True)
 
 
-def carried_out(directory: Path, log: Path, wanted: list[str]) -> int:
+def carried_out(directory: Path | str, log: Path, wanted: list[str]) -> int:
     """The highest exit status of the drivers."""
-    meeting = multiprocessing.get_context("fork").Barrier(wanted.count("work"))
+    meeting = multiprocessing.get_context("fork").Barrier(sum(what.startswith("work") for what in wanted))
     children = []
-    for what in wanted:
+    for what, _, mirrors in (word.partition("@") for word in wanted):
         pid = os.fork()
         if pid == 0:
             status = 1
             try:
+                if mirrors:
+                    os.environ["PATHWAYS_MIRRORS"] = mirrors
                 drive(directory, log, what, meeting)
                 status = 0
             except BaseException:

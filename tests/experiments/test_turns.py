@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path as FilePath
@@ -13,6 +10,7 @@ from typing import Any
 import pytest
 import share_drivers
 from helpers_tiny import TRAINING, task_of, tiny_root
+from share_drivers import Results, waiting
 from sqlalchemy import update
 
 from pathways.errors import HeldError
@@ -34,28 +32,11 @@ def made(directory: FilePath, kind: str, servers: Any) -> Iterator[None]:
         yield
 
 
-Results = list[tuple[str, str, str]]
-
-
 @pytest.fixture(scope="module")
 def driven() -> Iterator[Callable[..., Results]]:
     """Lets drivers come to the end; gives which of them had a result of which strategy for which task."""
-    parent = subprocess.Popen(
-        [sys.executable, share_drivers.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-
-    def drive(directory: FilePath, *drivers: str) -> Results:
-        log = directory.parent / "log.txt"
-        log.touch()
-        assert parent.stdin is not None
-        assert parent.stdout is not None
-        parent.stdin.write(json.dumps([str(directory), str(log), *drivers]) + "\n")
-        parent.stdin.flush()
-        assert parent.stdout.readline() == "0\n"
-        return [tuple(line.split()) for line in log.read_text().splitlines()]  # type: ignore[misc]
-
-    yield drive
-    parent.communicate()
+    with waiting() as driven:
+        yield driven
 
 
 def whole(directory: FilePath) -> None:
@@ -78,7 +59,7 @@ def test_two_drivers_learn_each_task_once_and_freeze_at_one_moment(
     tmp_path: FilePath, servers: Any, driven: Callable[..., Results], kind: str
 ) -> None:
     with made(tmp_path / "run", kind, servers):
-        results = driven(tmp_path / "run", "work", "work")
+        results = driven(tmp_path / "run", tmp_path / "log.txt", "work", "work")
         whole(tmp_path / "run")
         by: dict[tuple[str, str], set[str]] = {}
         for pid, strategy, task in results:
@@ -97,7 +78,7 @@ def test_what_a_driver_held_that_was_killed_is_taken_over_when_its_lease_ends(
     tmp_path: FilePath, servers: Any, driven: Callable[..., Results]
 ) -> None:
     with made(tmp_path / "run", "postgresql", servers):
-        results = driven(tmp_path / "run", "die", "work")
+        results = driven(tmp_path / "run", tmp_path / "log.txt", "die", "work")
         dead = results[0][0]
         assert [task for pid, _, task in results if pid == dead] == ["one", "one"]
         others = [task for pid, strategy, task in results if pid != dead and strategy == "munet"]

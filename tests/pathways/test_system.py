@@ -406,7 +406,7 @@ def test_an_unknown_format_lists_those_there_are(system: System, tmp_path: FileP
 
 
 def test_other_numerics_refuse_to_go_on(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pathways.system.numerics", lambda **plan: {**system.record.numerics, "torch": "9.9"})
+    monkeypatch.setattr("pathways.open_run.numerics", lambda **plan: {**system.record.numerics, "torch": "9.9"})
     with pytest.raises(LedgerError, match=r"was made with other numerics \(torch is 9.9 and was"):
         system.learn(task_of("three"), STRATEGY)
 

@@ -357,7 +357,7 @@ def test_other_numerics_are_told_and_small_differences_tolerated(
         monkeypatch.setattr("pathways.verify.replay", nudged(1e-6))
         with pytest.raises(ForgettingError, match="outputs on the probe differ by up to"):
             system.verify()
-        monkeypatch.setattr("pathways.system.numerics", lambda **plan: {**system.record.numerics, "torch": "9.9"})
+        monkeypatch.setattr("pathways.open_run.numerics", lambda **plan: {**system.record.numerics, "torch": "9.9"})
         report = system.verify()
         assert (report.ok, report.bitwise) == (True, False)
         monkeypatch.setattr("pathways.verify.replay", nudged(1e-2))
