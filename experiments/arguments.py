@@ -122,13 +122,15 @@ def with_engine(config: Any, options: argparse.Namespace) -> Any:
     from pathways.devices import device_here
     from pathways.errors import ConfigError
 
+    from .engine_config import changed_engine
+
     asked = (
         ("kind", options.engine), ("workers", options.workers), ("address", options.address),
         ("device", options.device),
     )  # fmt: skip
     changes = {key: value for key, value in asked if value is not None}
     try:
-        config = replace(config, engine=replace(config.engine, **changes))
+        config = replace(config, engine=changed_engine(config.engine, **changes))
         device_here(config.engine.device)  # refused now, before anything is written
     except (ConfigError, ValueError) as error:
         where = "`--device`" if options.device else "`engine.device`"

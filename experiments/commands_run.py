@@ -50,6 +50,7 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from .config import read_config, resolved
+    from .engine_config import reach
     from .runner import in_order, load_groups, with_fingerprints
     from .sharing import opened_or_made
 
@@ -61,6 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _plan(config, groups, out, options.json)
     extra = given_families(options.families)
+    reach(config.engine)
     system = opened_or_made(out, config, tasks, extra, options.ledger, options.share)
     if not options.json:
         print(

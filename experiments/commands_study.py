@@ -47,6 +47,7 @@ def carry_out_study(config: Any, file: str, out: Path | str, options: argparse.N
     from pathways.evolve.study import check_tasks, require_together
     from pathways.progress import ProgressLine
 
+    from .engine_config import reach
     from .runner import engine_of, existing, load_tasks, make_system, with_fingerprints
 
     tasks = load_tasks(config, file, options.data)
@@ -54,6 +55,7 @@ def carry_out_study(config: Any, file: str, out: Path | str, options: argparse.N
     check_tasks(config.affinity, tasks)
     config = with_fingerprints(config, tasks, file)
     extra = given_families(options.families)
+    reach(config.engine)
     system = existing(out, config, extra) or make_system(out, config, tasks, extra)
     options.running = system.place
     with (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pathways.devices import checked_device
@@ -79,6 +79,17 @@ class EngineConfig:
                 raise ValueError(f"`{name}` is for kind `ray`, found kind {self.kind!r}: say `ray`, or leave it out.")
 
 
+def changed_engine(config: EngineConfig, **changes: Any) -> EngineConfig:
+    """The configuration with changes; an engine of another kind leaves behind what only Ray understands.
+
+    >>> there = EngineConfig(kind="ray", address="auto", workers=8)
+    >>> changed_engine(there, kind="local") == EngineConfig(workers=8)
+    True
+    """
+    plain = {} if changes.get("kind", config.kind) == "ray" else {n: getattr(EngineConfig, n) for n in _RAY_ONLY}
+    return replace(config, **{**plain, **changes})
+
+
 def made_engine(config: EngineConfig, device: str) -> Any:
     """The engine that a configuration names, to be used as a context.
 
@@ -97,4 +108,16 @@ def made_engine(config: EngineConfig, device: str) -> Any:
     return made(config.workers, cache_bytes=config.cache_bytes, device=device, **settings)
 
 
-__all__ = ["OWN", "EngineConfig", "made_engine"]
+def reach(config: EngineConfig) -> None:
+    """Join the cluster of a configuration, if it names one, so that one out of reach is told before anything is written.
+
+    Raises:
+        EngineError: it cannot be reached.
+    """
+    if config.kind == "ray" and config.address != "local":
+        from pathways.evolve.cluster import Cluster
+
+        Cluster(config.address, cores=1).connect()
+
+
+__all__ = ["OWN", "EngineConfig", "changed_engine", "made_engine", "reach"]
