@@ -199,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in given.scale or range(len(SCALES)):
         scale = SCALES[number]
         tasks, results, options = workload(scale.searches)
-        rows.append(simulate(scale, tasks, results, calls=MEASURED, **options))
+        samples = sum(len(tasks[0].splits[name]) for name in ("train", "validation"))
+        rows.append(simulate(scale, tasks, results, calls=MEASURED, samples=samples, **options))
         print(json.dumps(rows[-1]), flush=True)
     print(table(rows))
     return 0
