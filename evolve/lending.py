@@ -24,9 +24,10 @@ SMALL = 1 << 18
 
 @dataclass
 class Known:
-    """What a worker has heard of, and what it must forget."""
+    """What a worker has heard of, of how many prefixes, and what it must forget."""
 
     keys: set[str] = field(default_factory=set)
+    prefixes: int = 0
     forget: list[str] = field(default_factory=list)
     reset: bool = False
 
@@ -53,6 +54,7 @@ class Lending:
         self._share = share
         self._objects: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._prefixes: dict[str, int] = {}  # by key, who made it
+        self._news: list[str] = []  # their keys as they were made, so that none is looked at for every parcel
         self._known: dict[int, Known] = {}
 
     def join(self, worker: int) -> None:
@@ -82,7 +84,8 @@ class Lending:
         tasks = {f: None for c in job.dispatch.candidates for f in c.data.values() if f in self.tasks}
         self._pinned = {*frozen, *tasks}  # making room for one must not let go of another
         wanted = {**{blob: self._lent(blob) for blob in frozen}, **{f: self._task(f) for f in tasks}}
-        wanted |= {key: self._objects[key][0] for key in self._prefixes}
+        wanted |= {key: self._objects[key][0] for key in self._news[known.prefixes :] if key in self._prefixes}
+        known.prefixes = len(self._news)
         new = {key: ref for key, ref in wanted.items() if key not in known.keys}
         forget, reset = tuple(known.forget), known.reset
         known.keys |= new.keys()
@@ -100,6 +103,7 @@ class Lending:
                 self._known[worker].forget.append(key)  # its own, which nobody else will read
             else:
                 self._prefixes[key] = worker
+                self._news.append(key)
                 self._add(key, ref, size)
                 self._known[worker].keys.add(key)
 
@@ -108,9 +112,11 @@ class Lending:
         self.epoch += 1
         self._objects.clear()
         self._prefixes.clear()
+        self._news.clear()
         self.bytes = 0
         for known in self._known.values():
             known.keys.clear()
+            known.prefixes = 0
             known.forget.clear()
             known.reset = True
 

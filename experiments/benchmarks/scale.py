@@ -64,8 +64,8 @@ class Scale:
 
 SCALES = (
     *(Scale(workers, seconds=seconds) for seconds in (1.0, 0.1) for workers in (100, 1000, 10_000)),
-    *(Scale(workers, seconds=seconds, dispatch=16, candidates=16_000)
-      for workers, seconds in ((100, 0.1), (1000, 1.0), (1000, 0.1))),
+    Scale(100, seconds=0.1, dispatch=16, candidates=8000),
+    Scale(1000, dispatch=16, candidates=16_000),
     Scale(1000, rounds=True),
     Scale(1000, searches=1000, candidates=8000),
 )  # fmt: skip
@@ -112,11 +112,11 @@ def simulate(
         with system.leased(names):
             bench = bench_of(system, learned, engine, lambda event: told.append(event.task), names)
             works = [work_of(system, [task], strategy) for task in learned]
-            before, began = cluster.spent(), cluster.now
+            before, began = cluster.spent(), cluster.elapsed()
             charged = sum(cluster.charged.values())
             for _ in run_searches(works, bench):
                 pass
-            computed, taken = cluster.spent() - before, cluster.now - began
+            computed, taken = cluster.spent() - before, cluster.elapsed() - began
             called = sum(cluster.charged.values()) - charged
         engine.close()
         rows = system.ledger.rows()
@@ -199,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in given.scale or range(len(SCALES)):
         scale = SCALES[number]
         tasks, results, options = workload(scale.searches)
-        rows.append(simulate(scale, tasks, results, calls=MEASURED, **options))
+        samples = sum(len(tasks[0].splits[name]) for name in ("train", "validation"))
+        rows.append(simulate(scale, tasks, results, calls=MEASURED, samples=samples, **options))
         print(json.dumps(rows[-1]), flush=True)
     print(table(rows))
     return 0

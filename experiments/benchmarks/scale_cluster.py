@@ -139,6 +139,10 @@ class VirtualCluster:
         """Seconds that the driver has computed up to now, called from the driver's side."""
         return self.driver + self._clock() - self._left
 
+    def elapsed(self) -> float:
+        """The virtual time with what the driver has computed since its last call, called from the driver's side."""
+        return self.now + self.drag * (self._clock() - self._left)
+
     # -- what the engine asks -------------------------------------------------------------------------------------
 
     def connect(self) -> None:

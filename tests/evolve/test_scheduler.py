@@ -239,6 +239,7 @@ def test_whatever_happens_each_candidate_has_one_result_in_its_place(data):
                 made.failed(number, "no memory", now)
         made.overdue(now)
         held += [(worker, job, job.id) for worker, job in made.assign(now)]
+        assert made.busy() == len(here) - len(made.idle())
         while made.answers:
             answer = made.answers.popleft()
             assert answer.dispatch.id not in found

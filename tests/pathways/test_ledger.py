@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pathways.candidate import Candidate, Measures, Result, Training
 from pathways.errors import LedgerError
 from pathways.ledger import Ledger
-from pathways.ledger_rows import Evaluation
+from pathways.ledger_log import Line
+from pathways.ledger_rows import Evaluation, Trained
 from pathways.ledger_sql import key_of_search
 from pathways.modules import Draft, Init, ModuleSpec, Vector
 from pathways.path import Path, Step
@@ -105,6 +106,33 @@ def test_a_hash_counts_once_and_the_first_result_stays(ledger: Ledger) -> None:
     assert len(ledger.rows()) == 2
     assert ledger.costs()["s"].candidates == 2
     assert ledger.costs()["s"].seconds == 4.0
+
+
+def test_dispatches_committed_together_are_those_committed_one_by_one(ledger: Ledger, tmp_path: FilePath) -> None:
+    lines = [Line("search", place, pair(place)[0].hash, told=True) for place in range(3)]
+    trained = [
+        Trained("s", ["a"], 4, [pair(0, number=0), pair(1)], lines[:2]), Trained("other", ["b"], 5, [pair(3, ("b",))]),
+        Trained("s", ["a"], 6, [pair(2)], lines[2:]),
+    ]  # fmt: skip
+    with Ledger(tmp_path / "one by one.db") as apart:
+        for each in trained:
+            apart.commit(each.strategy, each.tasks, each.dispatch, each.pairs, each.log)
+        ledger.commit_all(trained)
+        ledger.commit_all(trained[1:])  # a commit of which nobody knows whether it was one
+
+        def seen(of: Ledger) -> Any:
+            rows = [replace(row, id=0, finished=0.0) for row in of.rows()]
+            return rows, of.log("search"), of.costs(), of.costs_by_task()
+
+        assert seen(ledger) == seen(apart)
+        assert [row.dispatch for row in ledger.rows()] == [4, 4, 5, 6]
+
+
+def test_nothing_of_dispatches_committed_together_stays_where_one_is_refused(ledger: Ledger) -> None:
+    _, result = pair(0)
+    with pytest.raises(LedgerError, match="own result"):
+        ledger.commit_all([Trained("s", ["a"], 0, [pair(1)]), Trained("s", ["a"], 1, [(candidate_of(2), result)])])
+    assert ledger.rows() == []
 
 
 def test_a_result_of_another_candidate_is_refused(ledger: Ledger) -> None:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +21,7 @@ from pathways.candidate import Candidate
 from pathways.engine import Answer
 from pathways.errors import LedgerError
 from pathways.evolve import Independent, Local, MuNet
+from pathways.ledger import Ledger
 from pathways.ledger_log import Line
 from pathways.ledger_tables import leases as leases_table
 from pathways.ledger_tables import log as log_table
@@ -49,6 +50,27 @@ class Shuffled(Counting):
         if self._queue:
             self._queue.rotate(-int(self._rng.integers(len(self._queue))))
         return super().next(timeout)
+
+
+class Together(Shuffled):
+    """Answers all that is under way at once, as a driver finds it that is slower than its workers."""
+
+    def __init__(self, seed: int, workers: int = 3) -> None:
+        super().__init__(seed, workers)
+        self._answers: deque[Answer] = deque()
+
+    def ready(self) -> int:
+        """How many answers are there."""
+        return len(self._answers)
+
+    def next(self, timeout: float | None = None) -> Answer | None:
+        """One of those that are there; where there is none all that is queued is trained."""
+        while not self._answers or self._queue:
+            answer = super().next(timeout)
+            if answer is None:
+                break
+            self._answers.append(answer)
+        return self._answers.popleft() if self._answers else None
 
 
 @contextmanager
@@ -83,13 +105,14 @@ def stopped_before_it_freezes(
     return system.fingerprint
 
 
+@pytest.mark.parametrize("way", [Shuffled, Together])
 @pytest.mark.parametrize(("seed", "settings"), [(0, {}), (1, {"dispatch": 2}), (2, {"stack": 4})])
 def test_a_finished_search_replays_in_its_order_and_trains_nothing(
-    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, seed: int, settings: dict[str, int]
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, seed: int, settings: dict[str, int], way: type[Shuffled]
 ) -> None:
     with run_in(tmp_path / "run", **settings) as system:
         system.learn(task_of("zero"), MuNet(generations=1, children=2))
-        fingerprint = stopped_before_it_freezes(monkeypatch, system, "one", Shuffled(seed), tmp_path / "copy")
+        fingerprint = stopped_before_it_freezes(monkeypatch, system, "one", way(seed), tmp_path / "copy")
         lines = lines_of(system)
         trained = [line.hash for line in lines if line.told]
         assert trained != [line.hash for line in lines if not line.told], "answers came in the order asked for"
@@ -116,11 +139,23 @@ def test_other_orders_are_other_runs_but_each_asks_for_as_much(tmp_path: FilePat
     assert len(set(map(tuple, found))) == 3
 
 
-@pytest.mark.parametrize("events", [1, 2, 5, 9, 13])
-def test_an_interrupted_search_goes_on_as_logged(tmp_path: FilePath, events: int) -> None:
+def test_answers_that_are_there_are_committed_in_one_transaction(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[int] = []
+    real = Ledger.commit_all
+    monkeypatch.setattr(Ledger, "commit_all", lambda self, trained: commits.append(len(trained)) or real(self, trained))
+    with run_in(tmp_path) as system:
+        system.learn(task_of("one"), STRATEGY, Together(0))
+        assert sum(commits) == len(system.ledger.rows())
+        assert max(commits) == 6, "all that is under way: two for each worker"
+
+
+@pytest.mark.parametrize(("events", "way"), [*((n, Shuffled) for n in (1, 2, 5, 9, 13)), (2, Together), (9, Together)])
+def test_an_interrupted_search_goes_on_as_logged(tmp_path: FilePath, events: int, way: type[Shuffled]) -> None:
     """What was told is told again in its order; what was under way is trained; no committed candidate is."""
     with run_in(tmp_path) as system, pytest.raises(KeyboardInterrupt):
-        system.learn(task_of("one"), STRATEGY, Shuffled(events), progress=interrupt_after(events))
+        system.learn(task_of("one"), STRATEGY, way(events), progress=interrupt_after(events))
     with run_in(tmp_path) as system:
         before, committed = lines_of(system), {row.hash for row in system.ledger.rows()}
         open_ = {line.hash for line in before} - {line.hash for line in before if line.told}

@@ -65,7 +65,7 @@ def test_each_object_enters_the_store_once(free: Any) -> None:
 
 def test_a_slow_driver_is_the_limit_and_says_so() -> None:
     row = simulated(workers=200, calls=Calls(send=0.02), candidates=400)
-    assert row["rate"] <= row["limit"] * 1.05 < 50.0
+    assert row["rate"] <= row["limit"] < 50.0
     assert row["busy"] < 0.5
     assert row["charged"]["send"] == pytest.approx(20.0)
 
