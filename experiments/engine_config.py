@@ -109,7 +109,7 @@ def made_engine(config: EngineConfig, device: str) -> Any:
 
 
 def reach(config: EngineConfig) -> None:
-    """Join the cluster of a configuration, if it names one, so that one out of reach is told before anything is written.
+    """Join the cluster of a configuration, if it names one: one out of reach is told before anything is written.
 
     Raises:
         EngineError: it cannot be reached.

@@ -16,10 +16,8 @@ def test_each_kind_gets_its_settings():
     local = made_engine(EngineConfig(workers=1, retries=5, deadline=9.0), "cpu")
     assert isinstance(local, Local)
     assert (local._scheduler.rules.retries, local._scheduler.rules.deadline) == (5, 9.0)
-    far = made_engine(
-        EngineConfig(kind="ray", address="auto", workers=0, cpus_per_worker=0.5, gpus_per_worker=0.25, autoscaling=True),
-        "cpu",
-    )
+    needs = {"cpus_per_worker": 0.5, "gpus_per_worker": 0.25}
+    far = made_engine(EngineConfig(kind="ray", address="auto", workers=0, autoscaling=True, **needs), "cpu")
     assert isinstance(far, Ray)
     assert far.needs == {"CPU": 0.5, "GPU": 0.25}
     assert (far.cluster.address, far.autoscaling, far._asked) == ("auto", True, None)
