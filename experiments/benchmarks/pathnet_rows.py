@@ -62,7 +62,7 @@ def fitness(pairs: int) -> Iterator[Row]:
         cells = _frozen_cells(trainer.pool)
         candidates = [
             Candidate({task.name: _path(genotype, cells)}, Training(steps=0), {task.name: task.fingerprint})
-            for genotype in _genotypes()
+            for genotype in genotypes()
         ]
         models = [trainer.assemble(c)[0][task.name].eval() for c in candidates]
         samples = trainer.prepared(task, "validation", None)
@@ -156,7 +156,7 @@ def eager_generation(task: Task) -> float:
     x, y = task.splits["train"].inputs["x"], task.splits["train"].targets
     vx, vy = task.splits["validation"].inputs["x"], task.splits["validation"].targets
     orders = torch.randint(0, len(y), (STEPS, BATCH), generator=torch_generator("benchmark", "order"))
-    nets = [Eager(genotype) for genotype in _genotypes()]
+    nets = [Eager(genotype) for genotype in genotypes()]
     begun = time.perf_counter()
     for net in nets:
         optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
@@ -191,7 +191,7 @@ class _Generations:
         """Path-steps a second of the next generation: asked for, trained, committed, told."""
         # Evolution makes some paths equal, which are trained once: so that all are different they are drawn anew.
         self.drawn += 1
-        self.search.population = _genotypes(self.drawn)
+        self.search.population = genotypes(self.drawn)
         begun = time.perf_counter()
         asked = self.search.ask()
         results = {result.candidate: result for _, result in try_all([(self.work, asked)], self.bench)}
@@ -199,13 +199,14 @@ class _Generations:
         return len(results) * STEPS / (time.perf_counter() - begun)
 
 
-def _genotypes(drawn: int = 0) -> list[Genotype]:
+def genotypes(drawn: int = 0) -> list[Genotype]:
+    """64 paths drawn anew for each number."""
     rng = numpy_generator("benchmark", "genotypes", drawn)
     return [random_genotype((CELLS,) * LAYERS, ACTIVE, rng) for _ in range(PATHS)]
 
 
 def _modules_in_use() -> float:
-    return float(np.mean([len(active_cells(genotype)[0]) for genotype in _genotypes()]))
+    return float(np.mean([len(active_cells(genotype)[0]) for genotype in genotypes()]))
 
 
 def _frozen_cells(pool: Pool) -> dict[tuple[int, int], Frozen]:
