@@ -131,7 +131,7 @@ class Ray:
             EngineError: Ray cannot be started or joined, a worker fits no node, or none was ready in time.
         """
         if self._pool == pool and self._families is families:
-            self._scheduler.clear()
+            self._settle()
             return
         importable(families)
         self._end_workers()
@@ -232,6 +232,14 @@ class Ray:
                 raise self._crew.no_room(1)
             self._fill()
 
+    def _settle(self) -> None:
+        """Drop what an interrupted search left behind, with the workers that are at it."""
+        self._scheduler.clear()
+        for number in {sent.worker for sent in self._pending.values()}:
+            self._lost(number, "what it trains is no longer wanted")
+        if self._gang is not None and self._gang.work is not None:
+            self._gang_lost("what it trains is no longer wanted")
+
     def _end_workers(self) -> None:
         if self._gang is not None:
             self._gang.end()
@@ -313,9 +321,12 @@ class Ray:
             self._take(sent.job.id, sent.epoch, reply, spans, sent.size)
 
     def _take(self, job: int, epoch: int, reply: Reply, spans: Sequence[Span], size: int) -> None:
-        """Take a job's reply: its results count, or it goes back to the queue."""
+        """Take a job's reply: its results count, or it goes back to the queue; one that is late is dropped."""
         lending, now = self._lending, time.monotonic()
+        if not self._scheduler.holds(job):
+            return
         if reply.kind == ERROR:
+            self._scheduler.drop(job, now)
             raise reply.error if isinstance(reply.error, PathwaysError) else EngineError(str(reply.error))
         if epoch != lending.epoch or reply.kind == WRITTEN:
             if epoch == lending.epoch:
@@ -352,19 +363,22 @@ class Ray:
             self._gang = Gang(self.cluster, self._lending, setting, needs, job.workers, self._crew.number)
         elif gang.stage == READY:
             gang.train(self._scheduler.begin_gang(now))
-        elif gang.stage == RESERVING and now - gang.since > self.patience:
+        elif gang.stage == RESERVING:
+            self._make_room(gang, now)
+
+    def _make_room(self, gang: Gang, now: float) -> None:
+        """End workers that have nothing to do, in whose place a gang can begin; wait for the others to be done."""
+        if self._scheduler.busy():
+            gang.since = now
+        elif now - gang.since > self.patience:
             raise self._crew.no_room(gang.size)
-        elif gang.stage == RESERVING and now - self._made_room >= ROOM_SECONDS:
+        if now - self._made_room >= ROOM_SECONDS:
             self._made_room = now
             missing = gang.size - room([self.cluster.free()], self.needs)
             for number in self._scheduler.idle()[: max(1, missing)]:
-                self._retire(number)
-
-    def _retire(self, number: int) -> None:
-        """End a worker that has nothing to do."""
-        self._crew.end(number)
-        self._lending.leave(number)
-        self._scheduler.leave(number, "", time.monotonic())
+                self._crew.end(number)
+                self._lending.leave(number)
+                self._scheduler.leave(number, "", now)
 
     def _receive_of_gang(self, gang: Gang, ref: Any) -> None:
         try:

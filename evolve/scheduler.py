@@ -259,6 +259,10 @@ class Scheduler:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
+    def holds(self, job: int) -> bool:
+        """Whether somebody has the job of that number: else what is said of it is late."""
+        return job in self._at
+
     def worker_of(self, job: Job) -> int | None:
         """Who holds a job; `None` where that is a gang, or nobody."""
         return self._at.get(job.id, (None, job))[0]

@@ -182,7 +182,7 @@ def tune_trials(count: int, x: np.ndarray, y: np.ndarray) -> float:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     from ray import tune
 
-    class Trial(tune.Trainable):  # type: ignore[misc]
+    class Trial(tune.Trainable):
         def setup(self, config: dict[str, int]) -> None:
             self.plain, self.own = Plain(x, y), config
 

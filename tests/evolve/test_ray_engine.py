@@ -374,10 +374,12 @@ def test_waiting_for_a_busy_cluster_ends_with_what_was_asked_and_what_is_there(t
         engine_on(cluster, patience=0.1).open(tmp_path, FAMILIES)
 
 
-def test_opening_again_makes_what_is_under_way_stale(tmp_path: FilePath) -> None:
-    engine = opened(FakeCluster(), tmp_path)
-    engine.submit(dispatch(candidate(1)))
+def test_opening_again_ends_what_is_under_way(tmp_path: FilePath) -> None:
+    cluster = FakeCluster()
+    engine = opened(cluster, tmp_path)
+    engine.submit(dispatch(replace(candidate(1), data={"one": "0" * 64})))  # whose error nobody wants to hear any more
     engine.open(tmp_path, FAMILIES)
+    assert sum(not actor.alive for actor in cluster.actors) == 1
     assert engine.next(0) is None
     (found,) = run(engine, dispatch(candidate(2)))
     assert found == here(tmp_path, candidate(2))[0]
@@ -465,6 +467,24 @@ def test_waiting_for_room_ends_with_what_was_asked_and_what_is_there(tmp_path: F
         EngineError, match=r"for 2 workers at once, each with 1 CPU, found nothing free on nodes of 2 CPU after 0.1 s"
     ):
         engine.next()
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_gang_is_patient_while_workers_of_its_own_run_are_busy(tmp_path: FilePath, monkeypatch: Any) -> None:
+    cluster = FakeCluster([{"CPU": 2.0}])
+    engine = opened(cluster, tmp_path, workers=2, patience=5.0)
+    clock = [0.0]
+    monkeypatch.setattr("pathways.evolve.ray.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("pathways.evolve.gang.time.monotonic", lambda: clock[0])
+    alone, together = dispatch(candidate()), dispatch(joint(2))
+    engine.submit(alone)
+    engine.submit(together)
+    for clock[0] in (4.0, 8.0, 12.0):  # the one candidate takes so long
+        engine._look()
+        engine._feed()
+    assert run(engine) == []
+    assert engine._gang is not None
+    assert cluster.groups == {engine._gang.group: 2}
 
 
 # -- bad arguments --------------------------------------------------------------------------------------------------
