@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -162,11 +161,9 @@ def test_a_rank_that_dies_ends_the_others_with_a_sentence(tmp_path: FilePath) ->
     assert not torch.distributed.is_initialized()
 
 
-def test_ranks_that_do_not_come_are_not_waited_for_long(tmp_path: FilePath) -> None:
-    begun = time.monotonic()
+def test_ranks_that_do_not_come_are_not_waited_for_for_ever(tmp_path: FilePath) -> None:
     with pytest.raises(TeamError, match=r"rank 1 of 2 must hear from the others within 0\.3 s"):
         train_rank(trainer_in(tmp_path), [], 1, 2, free_address(), 0.3)
-    assert time.monotonic() - begun < 10
     for address, rank in (("nowhere", 0), ("127.0.0.1:99", 2)):
         with pytest.raises(TeamError, match="`address` must be `host:port` and `rank` one of 2"):
             train_rank(trainer_in(tmp_path), [], rank, 2, address)
