@@ -178,6 +178,7 @@ class FarPrefixes:
         self.copies = False
         self.fetched = 0
         self.read: list[Tensor] = []
+        self._claimed: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}
         self._made: dict[str, tuple[Any, int]] = {}
 
@@ -194,21 +195,24 @@ class FarPrefixes:
         return unpack(packed, self.read)
 
     def put(self, key: str, held: Any) -> None:
-        """Share activations, unless they are too large or known already."""
-        if key in self._known or self.copies:
+        """Share activations, unless they are too large, known already, or somebody else's to share."""
+        if key in self._known or key in self._claimed or self.copies:
             return
         packed = pack(held)
         if packed.nbytes <= self.limit // 2:
             self._known[key] = ref = self._share(packed)
             self._made[key] = (ref, packed.nbytes)
 
-    def begin(self, prefixes: Mapping[str, Any], forget: Iterable[str] = (), copies: bool = False) -> None:
-        """Begin a dispatch: know what others have made, and forget some; one on copies shares nothing."""
+    def begin(
+        self, prefixes: Mapping[str, Any], forget: Iterable[str] = (), copies: bool = False, claimed: Iterable[str] = ()
+    ) -> None:
+        """Begin a dispatch: know what others made or are about to, and forget some; on copies nothing is shared."""
         for key in forget:
             self._known.pop(key, None)
         for key, ref in prefixes.items():
             self._known.setdefault(key, ref)
         self.copies, self.fetched = copies, 0
+        self._claimed = frozenset(claimed)
         self.read = []
 
     def reset(self) -> None:

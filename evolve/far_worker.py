@@ -68,6 +68,7 @@ class Parcel:
         forget: blobs, tasks and prefixes that are no longer lent, by id, fingerprint and key.
         reset: whether all that was lent before is void, as something wrote to it.
         copies: whether to train on copies of what is shared.
+        claimed: the keys of activations that another worker is about to share, so that this one does not.
     """
 
     dispatch: Dispatch
@@ -78,6 +79,7 @@ class Parcel:
     forget: tuple[str, ...] = ()
     reset: bool = False
     copies: bool = False
+    claimed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ class FarWorker:
             self._tasks.pop(key, None)
             self.trainer.tasks.pop(key, None)
         self.pool.begin(parcel.blobs, parcel.starts, parcel.forget, parcel.copies)
-        self.prefixes.begin(parcel.prefixes, parcel.forget, parcel.copies)
+        self.prefixes.begin(parcel.prefixes, parcel.forget, parcel.copies, parcel.claimed)
 
     def _provide(self, parcel: Parcel) -> int:
         """Have the data and the frozen modules of a dispatch at hand; returns the bytes of data that were read."""

@@ -13,6 +13,7 @@ from pathways.modules import Frozen, ModuleRef, Warm
 from pathways.packing import pack
 from pathways.pool import Pool
 from pathways.task import Task
+from pathways.trainer.keys import prefix_keys
 
 from .far_pool import Lent, lendable
 from .far_worker import Parcel
@@ -56,6 +57,8 @@ class Lending:
         self._prefixes: dict[str, int] = {}  # by key, who made it
         self._news: list[str] = []  # their keys as they were made, so that none is looked at for every parcel
         self._known: dict[int, Known] = {}
+        self._claims: dict[str, int] = {}  # by key of a prefix, which worker is to share it
+        self._claimed: dict[int, dict[int, list[str]]] = {}  # by worker and job, the keys that it has claimed
 
     def join(self, worker: int) -> None:
         """A worker that knows nothing yet."""
@@ -64,6 +67,8 @@ class Lending:
     def leave(self, worker: int) -> None:
         """A worker is gone, and with it the prefixes that it made."""
         self._known.pop(worker, None)
+        for keys in self._claimed.pop(worker, {}).values():
+            self._unclaim(keys)
         self._let_go([key for key, maker in self._prefixes.items() if maker == worker])
 
     def parcel(self, worker: int, job: Job) -> Parcel:
@@ -93,11 +98,12 @@ class Lending:
         return Parcel(
             job.dispatch, {k: v for k, v in new.items() if k in frozen}, inline,
             {k: v for k, v in new.items() if k in tasks}, {k: v for k, v in new.items() if k in self._prefixes},
-            forget, reset, job.copies,
+            forget, reset, job.copies, self._claim(worker, job),
         )  # fmt: skip
 
-    def made(self, worker: int, prefixes: Mapping[str, tuple[Any, int]]) -> None:
-        """Take note of the prefixes that a worker has put into the store; of two equal ones the first is kept."""
+    def made(self, worker: int, job: int, prefixes: Mapping[str, tuple[Any, int]]) -> None:
+        """Take note of the prefixes that a worker has put into the store for a job; of equal ones the first is kept."""
+        self._unclaim(self._claimed.get(worker, {}).pop(job, ()))
         for key, (ref, size) in prefixes.items():
             if key in self._objects:
                 self._known[worker].forget.append(key)  # its own, which nobody else will read
@@ -113,6 +119,8 @@ class Lending:
         self._objects.clear()
         self._prefixes.clear()
         self._news.clear()
+        self._claims.clear()
+        self._claimed.clear()
         self.bytes = 0
         for known in self._known.values():
             known.keys.clear()
@@ -121,6 +129,19 @@ class Lending:
             known.reset = True
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _claim(self, worker: int, job: Job) -> tuple[str, ...]:
+        """Claim for a worker to share what nobody has or is about to share; returns what others are about to."""
+        keys = {key for candidate in job.dispatch.candidates for key in prefix_keys(candidate)} - self._prefixes.keys()
+        mine = [key for key in sorted(keys) if key not in self._claims]
+        self._claims |= dict.fromkeys(mine, worker)
+        if mine:
+            self._claimed.setdefault(worker, {})[job.id] = mine
+        return tuple(key for key in sorted(keys) if self._claims[key] != worker)
+
+    def _unclaim(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._claims.pop(key, None)
 
     def _lent(self, blob: str) -> Lent:
         if blob not in self._objects:

@@ -274,7 +274,7 @@ class Ray:
         rest = replace(parcel, dispatch=Dispatch(parcel.dispatch.id, ()))
         size = len(body) + sum(map(len, parcel.starts.values()))
         ref = self.cluster.send(self._crew.workers[number].actor, body, rest)
-        self._pending[ref] = _Sent(number, job, size, self._lending.epoch, time.time())
+        self._pending[ref] = _Sent(number, job, job.id, size, self._lending.epoch, time.time())
 
     def _until_something_is_due(self) -> float:
         due = self._scheduler.next_deadline()
@@ -312,13 +312,14 @@ class Ray:
         except WorkerLostError as error:
             self._lost(sent.worker, str(error))
         except WorkerFailedError as error:
-            self._scheduler.failed(sent.job.id, f"its worker failed: {error}"[:300], time.monotonic())
+            self._lending.made(sent.worker, sent.number, {})
+            self._scheduler.failed(sent.number, f"its worker failed: {error}"[:300], time.monotonic())
         else:
             name = f"{self._crew.workers[sent.worker].node}/{sent.worker}"
             spans = _journey(sent.job, sent.at, reply).spans(name, reply.spans)
             if sent.epoch == self._lending.epoch:
-                self._lending.made(sent.worker, reply.prefixes)
-            self._take(sent.job.id, sent.epoch, reply, spans, sent.size)
+                self._lending.made(sent.worker, sent.number, reply.prefixes)
+            self._take(sent.number, sent.epoch, reply, spans, sent.size)
 
     def _take(self, job: int, epoch: int, reply: Reply, spans: Sequence[Span], size: int) -> None:
         """Take a job's reply: its results count, or it goes back to the queue; one that is late is dropped."""
@@ -400,7 +401,7 @@ class Ray:
             rank = gang.ranks[place]
             spans += _journey(work.job, work.at, said).spans(f"{rank.node}/{rank.number}", said.spans)
             if work.epoch == self._lending.epoch:
-                self._lending.made(rank.number, said.prefixes)
+                self._lending.made(rank.number, work.job.id, said.prefixes)
         self._take(work.job.id, work.epoch, reply, spans, sent)
 
     def _gang_lost(self, why: str, job: Job | None = None) -> None:
@@ -418,10 +419,11 @@ class Ray:
 
 @dataclass(frozen=True)
 class _Sent:
-    """A job whose reply is awaited of a worker; how many bytes were sent, and when."""
+    """A job whose reply is awaited of a worker, and the number it had then; how many bytes were sent, and when."""
 
     worker: int
     job: Job
+    number: int
     size: int
     epoch: int
     at: float

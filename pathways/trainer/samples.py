@@ -18,6 +18,7 @@ from pathways.seeds import torch_generator
 from pathways.task import Split, Task
 
 from .augment import views_of
+from .keys import samples_key
 from .stored import Held, Stored, gathered, stored_input
 
 EVALUATION_BATCH = 1024
@@ -67,8 +68,7 @@ def prepare(task: Task, split: str, augment: Augment | None = None) -> Samples:
                 values[name] = views_of(gathered(value, slice(None)), augment, generator)  # type: ignore[arg-type]
             else:
                 values[name] = _repeated(value, views)
-    key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
-    return Samples(values, data.targets, views, key)
+    return Samples(values, data.targets, views, samples_key(task.fingerprint, split, augment))
 
 
 def placed(held: Held, device: str) -> Held:

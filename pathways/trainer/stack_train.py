@@ -16,6 +16,7 @@ from pathways.trace import STORE, TRAIN
 
 from .fit import Outcome, order_of
 from .frozen_sums import frozen_sum
+from .keys import changes_of
 from .samples import Samples
 from .stack import StackedPaths
 from .stack_fit import Fitted, fit_stack
@@ -81,7 +82,7 @@ def _read(trainer: Trainer, candidate: Candidate, name: str, samples: Samples) -
 
 def _split(trainer: Trainer, members: Sequence[Candidate], name: str, split: str) -> StackSplit:
     """A split as all candidates read it, each distinct value once."""
-    task, changes = trainer.task_of(members[0], name), trainer.changes_of(members[0], split)
+    task, changes = trainer.task_of(members[0], name), changes_of(members[0], split)
     samples = trainer.prepared(task, split, changes)
     read = [_read(trainer, candidate, name, samples) for candidate in members]
     paths = [candidate.paths[name] for candidate in members]

@@ -39,6 +39,7 @@ from .failures import FAILURES
 from .fit import Outcome, Work, fit, measure_all
 from .frozen_sums import frozen_sum
 from .heads import fit_closed_form
+from .keys import activations_key, changes_of, samples_key
 from .loans import Loans, Written
 from .numerics import repeatable
 from .optimizer import begin_where_state_is_lacking, load_state, make_optimizer, state_of
@@ -268,21 +269,13 @@ class Trainer:
             raise ValueError(f"the path of task {name!r} must give {wanted} to its target, found {output}")
         return task
 
-    def changes_of(self, candidate: Candidate, split: str) -> Augment | None:
-        """How samples of a split are changed for a candidate, beforehand or in every batch."""
-        training = candidate.training
-        if split == "train":
-            return training.augment if training.steps else None
-        views = training.augment and replace(training.augment, views=training.score_views, clean=True)
-        return views if training.score_views > 1 else None
-
     def _work(self, candidate: Candidate, name: str, model: PathModule) -> Work:
         task = self.task_of(candidate, name)
-        augment = self.changes_of(candidate, "train")
+        augment = changes_of(candidate, "train")
         always = augment if augment is not None and augment.views == 0 else None
         train = self.prepared(task, "train", augment)
         train = train if always else self._settled(train, model)
-        validation = self.prepared(task, "validation", self.changes_of(candidate, "validation"))
+        validation = self.prepared(task, "validation", changes_of(candidate, "validation"))
         return Work(name, task, model, train, self._settled(validation, model), always)
 
     def _settled(self, samples: Samples, model: PathModule) -> Samples:
@@ -294,7 +287,7 @@ class Trainer:
 
     def prepared(self, task: Task, split: str, augment: Augment | None) -> Samples:
         """A split as it is held, with its views, made once."""
-        key = content_hash([task.fingerprint, split, vars(augment) if augment else None])
+        key = samples_key(task.fingerprint, split, augment)
         found = self.recent.get(key)
         if found is None:
             found = moved(prepare(task, split, augment), self.device)
@@ -315,7 +308,7 @@ class Trainer:
         large = max(self.recent.limit // 2, self._prefixes.limit // 4)
         if sum(bytes_of[name] for name in boundary if name in prefix) > large:
             return samples
-        keys = {name: content_hash([samples.key, path.step_hashes[name]]) for name in prefix}
+        keys = {name: activations_key(samples.key, path.step_hashes[name]) for name in prefix}
         values = {
             name: value for name in boundary
             if (value := samples.values[name] if name in path.inputs else self._known(keys[name])) is not None

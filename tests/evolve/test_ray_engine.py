@@ -70,7 +70,7 @@ def here(pool: FilePath, *candidates: Candidate) -> list[Result]:
 
 
 def run(engine: Any, *dispatches: Dispatch) -> list[Result]:
-    """The results of all, in the order of what was submitted."""
+    """The results of all, in the order of what was submitted; what was before is finished, too."""
     for one in dispatches:
         engine.submit(one)
     found = {}
@@ -156,6 +156,30 @@ def test_activations_of_a_frozen_prefix_are_made_by_one_worker_and_read_by_anoth
     before = len(cluster.objects)
     run(engine, *(dispatch(candidate(seed, ref)) for seed in range(8, 12)))
     assert len(cluster.objects) == before
+
+
+def test_activations_that_several_workers_make_at_once_enter_the_store_once(tmp_path: FilePath) -> None:
+    ref = stored(tmp_path)
+    cluster = FakeCluster()
+    engine = opened(cluster, tmp_path, workers=4)
+    before = len(cluster.objects)
+    candidates = [candidate(seed, ref) for seed in range(4)]
+    for one in candidates:
+        engine.submit(dispatch(one))  # each is sent before any of them answers
+    found = run(engine)
+    assert found == []
+    assert len(cluster.objects) - before == 2 + 2  # the task and the module, activations of two splits
+    assert [len(parcel.claimed) for _, parcel in cluster.sent] == [0, 2, 2, 2]
+    assert not engine._lending._claims
+
+
+def test_who_was_to_share_and_died_is_followed_by_another(tmp_path: FilePath) -> None:
+    ref = stored(tmp_path)
+    cluster = FakeCluster(fails=lambda worker, dispatch: "its worker died" if worker == 0 else "")
+    engine = opened(cluster, tmp_path)
+    run(engine, *(dispatch(candidate(seed, ref)) for seed in range(6)))
+    assert len(engine._lending._prefixes) == 2
+    assert not engine._lending._claims
 
 
 def test_bytes_that_moved_are_counted(tmp_path: FilePath) -> None:
