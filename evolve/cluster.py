@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -219,6 +220,8 @@ class _Actor:
         from .far_worker import FarWorker
 
         self.worker = FarWorker(setting, lambda refs: ray.get(list(refs)), ray.put)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: else each full collection walks all of torch, some 100 ms
         return {"pid": os.getpid(), "node": self.node()}
 
     def node(self) -> str:

@@ -11,9 +11,10 @@ from pathways.candidate import Candidate
 from pathways.errors import EngineError
 from pathways.modules import Frozen, ModuleRef, Warm
 from pathways.packing import pack
-from pathways.pool import Pool
+from pathways.pool import Data, Pool
 from pathways.task import Task
 from pathways.trainer.keys import prefix_keys
+from pathways.trainer.samples import Recent
 
 from .far_pool import Lent, lendable
 from .far_worker import Parcel
@@ -21,6 +22,10 @@ from .scheduler import Job
 
 SMALL = 1 << 18
 """What a draft starts from travels with its candidate up to so many bytes; more of it is lent, like a frozen module."""
+
+RECENT = 64 << 20
+"""How many bytes of what drafts may start from are kept at hand: reading and hashing each file takes longer than all
+else that is done to send it."""
 
 
 @dataclass
@@ -59,6 +64,7 @@ class Lending:
         self._known: dict[int, Known] = {}
         self._claims: dict[str, int] = {}  # by key of a prefix, which worker is to share it
         self._claimed: dict[int, dict[int, list[str]]] = {}  # by worker and job, the keys that it has claimed
+        self._recent = Recent(RECENT)
 
     def join(self, worker: int) -> None:
         """A worker that knows nothing yet."""
@@ -82,8 +88,8 @@ class Lending:
         frozen, starts = _blobs_of(job.dispatch.candidates)
         inline = {}
         for blob in starts:
-            if blob not in frozen and blob not in self._objects and self.pool.bytes(blob) <= SMALL:
-                inline[blob] = self.pool.raw(blob)
+            if blob not in frozen and blob not in self._objects and (data := self._small(blob)):
+                inline[blob] = data
             else:
                 frozen[blob] = None
         tasks = {f: None for c in job.dispatch.candidates for f in c.data.values() if f in self.tasks}
@@ -128,6 +134,16 @@ class Lending:
             known.forget.clear()
             known.reset = True
 
+    def write(self, blob: str, data: Data | memoryview) -> None:
+        """Write a blob that a worker made to the pool; a small one is kept, as the next drafts may start from it.
+
+        Raises:
+            BlobError: it is not what its id says.
+        """
+        self.pool.write(blob, data)
+        if len(data) <= SMALL:
+            self._recent.put(blob, bytes(data), len(data))
+
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _claim(self, worker: int, job: Job) -> tuple[str, ...]:
@@ -142,6 +158,14 @@ class Lending:
     def _unclaim(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._claims.pop(key, None)
+
+    def _small(self, blob: str) -> Data | None:
+        """The bytes of a blob, where they are few."""
+        data: Data | None = self._recent.get(blob)
+        if data is None and self.pool.bytes(blob) <= SMALL:
+            data = self.pool.raw(blob)
+            self._recent.put(blob, data, len(data))
+        return data
 
     def _lent(self, blob: str) -> Lent:
         if blob not in self._objects:

@@ -339,7 +339,7 @@ class Ray:
         else:
             try:
                 for blob, data in reply.blobs.items():
-                    lending.pool.write(blob, data.data)
+                    lending.write(blob, data.data)
             except BlobError as error:
                 self._scheduler.failed(job, str(error), now)
                 return

@@ -126,11 +126,11 @@ def logs_of(trained: Iterable[Trained]) -> list[tuple[Sequence[str], list[Line]]
 
 def candidate_values(candidate: Candidate, result: Result, dispatch: int, finished: float) -> dict[str, Any]:
     """The columns of the `candidates` table."""
-    data = result.to_json()
+    data, asked = result.to_json(), candidate.to_json()
     return {
         "hash": candidate.hash, "tasks": list(candidate.paths), "task_count": len(candidate.paths),
-        "generation": candidate.order, "dispatch": dispatch, "candidate": candidate.to_json(),
-        "training": candidate.training.to_json(),
+        "generation": candidate.order, "dispatch": dispatch, "candidate": asked,
+        "training": asked["training"],
         "paths": {task: path.hash for task, path in candidate.paths.items()},
         "quality": finite(result.quality), "fitness": finite(result.fitness),
         "finished": finished, "lost": False,

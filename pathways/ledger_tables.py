@@ -48,6 +48,7 @@ _BYTES: dict[str, Any] = {
 }  # fmt: skip
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_EMPTY: dict[type, str] = {dict: "{}", list: "[]"}
 
 
 class Plain(TypeDecorator[Any]):
@@ -62,6 +63,8 @@ class Plain(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Any) -> str | None:
         """Python to text."""
+        if not value and type(value) in _EMPTY:  # half of what a row holds
+            return _EMPTY[type(value)]
         return None if value is None else _json.encode(value)
 
     def process_result_value(self, value: Any, dialect: Any) -> Any:

@@ -102,19 +102,27 @@ class Paths:
 
     def train(
         self, genotype: Genotype, start: Mapping[str, Tensor], orders: Tensor
-    ) -> tuple[float, dict[str, Tensor]]:
-        """Train by SGD on the batches that `orders` names; the validation accuracy, and what became of the weights."""
+    ) -> tuple[int, float, dict[str, Tensor]]:
+        """Train by SGD on the batches that `orders` names.
+
+        Returns:
+            How many samples of these batches were right, PathNet's fitness; the validation accuracy; the weights.
+        """
         net = Eager(genotype)
         net.load_state_dict(dict(start))
         optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+        right = 0
         for index in orders:
-            loss = F.cross_entropy(net(self.x[index]), self.y[index])
+            targets = self.y[index]
+            outputs = net(self.x[index])
+            loss = F.cross_entropy(outputs, targets)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            right += int((outputs.argmax(1) == targets).sum())
         with torch.no_grad():
-            right = (net(self.vx).argmax(1) == self.vy).float().mean()
-        return float(right), {name: tensor.detach() for name, tensor in net.state_dict().items()}
+            accuracy = float((net(self.vx).argmax(1) == self.vy).float().mean())
+        return right, accuracy, {name: tensor.detach() for name, tensor in net.state_dict().items()}
 
 
 class Reader:
@@ -132,15 +140,23 @@ class Reader:
         """Whether it is there."""
         return True
 
-    def lent(self, blob: str, lent: Lent) -> tuple[float, float]:
-        """Seconds from the parcel to tensors that can be used, as a worker reads them; and to add all of them up."""
+    def lent(self, blob: str, lent: Lent) -> tuple[float, float, float]:
+        """What it takes as a worker reads them, in seconds.
+
+        Returns:
+            From the parcel to tensors that can be used; to add all of them up; to look whether they were written to.
+        """
         begun = time.perf_counter()
-        self._pool.begin({blob: lent}, {}, (blob,))
+        self._pool.begin({blob: lent}, {})
         self._pool.read([blob])
         tensors = self._pool.get(blob)
         read = time.perf_counter()
         sum(float(tensor.sum()) for tensor in tensors.values())
-        return read - begun, time.perf_counter() - read
+        added = time.perf_counter()
+        assert not self._pool.changed()
+        looked = time.perf_counter()
+        self._pool.begin({}, {}, (blob,))  # let go of them
+        return read - begun, added - read, looked - added
 
     def pickled(self, references: Sequence[Any]) -> tuple[float, float]:
         """The same for a state dict that was put there as it is."""

@@ -42,7 +42,7 @@ from .row import Row, compare, row_of
 from .scribbler import Scribbler
 
 WORKERS = 2
-CANDIDATES, CANDIDATE_STEPS = 6, 1500
+CANDIDATES, CANDIDATE_STEPS = 4, 1500
 """Candidates of about a second each, so many a measurement."""
 TRIVIAL, DISPATCH = 512, 64
 MEGABYTES = 52
@@ -53,11 +53,9 @@ TRIALS = 32
 def two_workers(pairs: int) -> Iterator[Row]:
     """Candidates of about a second: two workers against one, and against two plain processes."""
     task = vectors(2000, 500)
-    file = io.BytesIO()
-    torch.save(task.without_test(), file)
     spawn = get_context("spawn")
     with session(2 * WORKERS + 1), _folder() as name, ProcessPoolExecutor(WORKERS, mp_context=spawn) as processes:
-        numbers = count()
+        numbers, data = count(), saved(task)
 
         def asked() -> list[Candidate]:
             made = [mlp_candidate(task, k, next(numbers)) for k in range(CANDIDATES)]
@@ -66,13 +64,16 @@ def two_workers(pairs: int) -> Iterator[Row]:
         def plain() -> float:
             candidates = asked()
             begun = time.perf_counter()
-            done = [processes.submit(ray_others.train_here, name, file.getvalue(), [c]) for c in candidates]
+            done = [processes.submit(ray_others.train_here, name, data, [c]) for c in candidates]
             return sum(each.result() for each in done) / (time.perf_counter() - begun)
 
         with Bed(FilePath(name) / "two", task, WORKERS) as two, Bed(FilePath(name) / "one", task, 1) as one:
             sides = [lambda: two.rate(asked()), lambda: one.rate(asked()), plain]
             measured = in_turns(sides, pairs)
-    note = f"{CANDIDATES} candidates of {median(1 / rates[1] for rates in measured):.2f} s a measurement, committed"
+    note = (
+        f"{CANDIDATES} candidates of {median(1 / rates[1] for rates in measured):.2f} s a measurement, committed; two "
+        f"workers train {median(two.busy[1:]):.1%} of the time, one {median(one.busy[1:]):.1%}"
+    )
     yield row_of(
         "ray-two-workers", [(a, b) for a, b, _ in measured], unit="candidates/s", goal=1.85, floor=float(WORKERS),
         note=f"{note}; theirs: one worker of the same session",
@@ -153,26 +154,28 @@ def frozen(pairs: int) -> Iterator[Row]:
         state = large_state()
         readers = ray_others.actors(ray_others.Reader, WORKERS)
         sums: tuple[list[float], list[float]] = ([], [])
+        looks: list[float] = []
 
         def ours() -> float:
             packed, total = lendable(state)
             lent = Lent(ray.put(packed), total, packed.nbytes)
-            _, (seconds, read) = (ray.get(reader.lent.remote("0" * 64, lent)) for reader in readers)
-            sums[0].append(read)
+            _, (seconds, added, looked) = (ray.get(reader.lent.remote("0" * 64, lent)) for reader in readers)
+            sums[0].append(added)
+            looks.append(looked)
             return 1 / seconds
 
         def theirs() -> float:
             reference = ray.put(state)
-            _, (seconds, read) = (ray.get(reader.pickled.remote([reference])) for reader in readers)
-            sums[1].append(read)
+            _, (seconds, added) = (ray.get(reader.pickled.remote([reference])) for reader in readers)
+            sums[1].append(added)
             return 1 / seconds
 
         measured = in_turns([ours, lambda: 1 / FROZEN_SECONDS, theirs], pairs)
         written = who_wrote(FilePath(name))
     note = (
         f"{MEGABYTES} MB in {len(state)} tensors, from the parcel to tensors that can be used, in a worker after "
-        f"another had them; adding them all up then takes {1e3 * median(sums[0]):.1f} ms, a pickled state dict "
-        f"{1e3 * median(sums[1]):.1f} ms"
+        f"another had them; adding them all up then takes {1e3 * median(sums[0]):.1f} ms, of a pickled state dict "
+        f"{1e3 * median(sums[1]):.1f} ms; to see that nothing wrote to them {1e3 * median(looks):.1f} ms"
     )
     yield row_of(
         "ray-frozen", [(a, b) for a, b, _ in measured], unit="reads/s", goal=1.0,
@@ -209,6 +212,7 @@ class Bed:
         self.engine.provide(task)
         self.work = Work(_Nothing(), "benchmark", (task.name,))
         self.stack = stack
+        self.busy: list[float] = []  # of each measurement, how much of their time workers trained
 
     def __enter__(self) -> Bed:
         return self
@@ -233,6 +237,7 @@ class Bed:
         seconds = time.perf_counter() - begun
         assert len(results) == len(candidates)
         assert all(result.ok for result in results)
+        self.busy.append(sum(result.seconds for result in results) / (seconds * self.engine.workers))
         return len(results) / seconds
 
 
@@ -302,6 +307,13 @@ def tiny_task() -> Task:
         return Split({"x": torch.randn(32, 8, generator=generator)}, torch.arange(32) % 3)
 
     return Task("tiny", {"x": Vector(8)}, Classes(3), {name: split() for name in ("train", "validation", "test")})
+
+
+def saved(task: Task) -> bytes:
+    """A task's training and validation data as bytes, for a process of the other side."""
+    file = io.BytesIO()
+    torch.save(task.without_test(), file)
+    return file.getvalue()
 
 
 def large_state() -> dict[str, torch.Tensor]:
