@@ -4,6 +4,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Pytest has put this folder on the import path, where its `pathways/` would hide the package of that name:
@@ -15,6 +16,9 @@ import pathways  # noqa: E402
 
 assert pathways.__version__
 sys.path.extend(_places)
+
+hypothesis.settings.register_profile("shared machine", deadline=None)  # how long an example takes says nothing there
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

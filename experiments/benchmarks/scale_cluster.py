@@ -44,6 +44,7 @@ class Counts:
     Args:
         puts, put_bytes: objects that the driver put into the store.
         shared, shared_bytes: activations that workers put there.
+        twice: of these, those that somebody had put there before.
         sent, sent_bytes, candidates: dispatches, all bytes that went with them, and how many candidates were in them.
         replies, reply_bytes: what came back, blobs included.
         blobs, blob_bytes: of that, what is written to the pool.
@@ -55,6 +56,7 @@ class Counts:
     put_bytes: int = 0
     shared: int = 0
     shared_bytes: int = 0
+    twice: int = 0
     sent: int = 0
     sent_bytes: int = 0
     candidates: int = 0
@@ -130,6 +132,7 @@ class VirtualCluster:
         self.looks: list[Look] = []
         self._train, self._clock = train, clock
         self._numbers = count()
+        self._keys: set[str] = set()
         self._coming: list[tuple[float, int]] = []
         self._there: list[int] = []
         self._bodies: dict[int, tuple[bytes, list[Any]]] = {}
@@ -248,6 +251,8 @@ class VirtualCluster:
 
     def _share(self, key: str, size: int, worker: Worker) -> int:
         worker.knows.add(key)
+        self.counts.twice += key in self._keys
+        self._keys.add(key)
         self.counts.shared += 1
         self.counts.shared_bytes += size
         return next(self._numbers)

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from pathways.assemble import frozen_prefix
 from pathways.candidate import Candidate, Result
 from pathways.evolve.far_worker import RESULTS, Parcel, Reply
 from pathways.modules import BUILT_IN, Draft, Families, build
 from pathways.modules.spec import canonical_json
-from pathways.path import Path
 from pathways.pool import encode
 from pathways.seeds import seed_of, torch_generator
 from pathways.strategy import Strategy
 from pathways.system import System
 from pathways.task import Task
+from pathways.trainer.keys import prefix_keys
 
 
 def measured(tasks: Sequence[Task], strategy: Strategy, **options: Any) -> tuple[Result, ...]:
@@ -69,7 +70,8 @@ class Work:
                 own[name] = blob
                 blobs[blob] = np.frombuffer(data, np.uint8)
             results.append(self._result(candidate, own))
-            made.update({key: size for key, size in self._prefixes(candidate).items() if key not in knows})
+            reached = knows.union(parcel.claimed)
+            made.update({key: size for key, size in self._prefixes(candidate).items() if key not in reached})
         reply = Reply(RESULTS, tuple(results), blobs=blobs, prefixes={key: (None, size) for key, size in made.items()})
         return sum(result.seconds for result in results), reply
 
@@ -111,29 +113,15 @@ class Work:
         return self._templates[key]
 
     def _prefixes(self, candidate: Candidate) -> dict[str, int]:
-        """What a trainer would keep of the longest frozen prefix: its key, and its bytes."""
-        if not self.samples:
-            return {}
-        found = {}
-        for task, path in candidate.paths.items():
-            last = frozen_prefix(path)
-            if last is not None:
-                numbers = int(np.prod([side or 1 for side in path.ports(self.families)[last].shape]))
-                found[f"{path.step_hashes[last]}:{candidate.data[task]}"] = 4 * numbers * self.samples
+        """What a trainer would keep of the frozen prefix, each value under its key, with its bytes."""
+        found: dict[str, int] = {}
+        for task, path in candidate.paths.items() if self.samples else ():
+            prefix, boundary = frozen_prefix(path)
+            ports = path.ports(self.families)
+            numbers = [int(np.prod([side or 1 for side in ports[name].shape])) for name in boundary if name in prefix]
+            alone = replace(candidate, paths={task: path}, data={task: candidate.data[task]})
+            found |= {key: 4 * max(numbers) * self.samples for key in prefix_keys(alone) if numbers}
         return found
 
 
-def frozen_prefix(path: Path) -> str | None:
-    """The last step of the chain from the input on of which all is frozen; `None` where the first step trains."""
-    frozen = set(path.inputs)
-    last = None
-    for name in path.canonical_order:
-        step = path.steps.get(name)
-        if step is None or not set(step.reads) <= frozen or any(isinstance(ref, Draft) for ref in step.refs()):
-            continue
-        frozen.add(name)
-        last = name
-    return last
-
-
-__all__ = ["Work", "frozen_prefix", "measured"]
+__all__ = ["Work", "measured"]

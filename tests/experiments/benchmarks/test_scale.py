@@ -16,9 +16,8 @@ from pathways.evolve.scheduler import Scheduler
 from pathways.experiments.benchmarks import scale
 from pathways.experiments.benchmarks.scale_cluster import Calls, VirtualCluster
 from pathways.experiments.benchmarks.scale_phases import phases
-from pathways.experiments.benchmarks.scale_work import frozen_prefix, measured
+from pathways.experiments.benchmarks.scale_work import measured
 from pathways.experiments.benchmarks.synthetic import TRAINING, blobs_task
-from pathways.modules import Draft
 
 RESULTS = tuple(
     Result("made", measures={"made": Measures(0.5, 0.5, 1.0, 0.5, 24)}, curve=((40, "made", 0.5),), seconds=seconds)
@@ -60,7 +59,8 @@ def test_each_object_enters_the_store_once(free: Any) -> None:
 
     few, many = row(2), row(16)
     assert many["counts"]["puts"] == few["counts"]["puts"] <= 2 + 8, "data and modules, whoever trains on them"
-    assert 0 < few["counts"]["shared"] < few["candidates"]
+    assert few["counts"]["shared"] > 0
+    assert many["counts"]["twice"] == few["counts"]["twice"] == 0, "however many make them at the same time"
 
 
 def test_a_slow_driver_is_the_limit_and_says_so() -> None:
@@ -101,14 +101,6 @@ def test_results_are_measured_on_real_candidates() -> None:
     found = measured([blobs_task("a"), blobs_task("b")], MuNet(generations=1, children=2), root=scale.trunk(),
                      training=TRAINING)  # fmt: skip
     assert all(result.ok and set(result.measures) == {"b"} and result.seconds > 0 for result in found)
-
-
-def test_a_path_that_trains_from_its_first_step_on_has_no_frozen_prefix() -> None:
-    path = scale.trunk()
-    assert frozen_prefix(path) is None
-    trained = path.trained({ref.name: "0" * 64 for ref in path.steps["a"].refs() if isinstance(ref, Draft)} | {
-        "b": "1" * 64})  # fmt: skip
-    assert frozen_prefix(trained) == "b"
 
 
 def test_the_command_prints_rows_and_makes_a_table_of_them(
