@@ -48,6 +48,7 @@ class Raylets:
         folder: what Ray writes, deleted in the end.
         environment: what a process needs to join.
         nodes: those that were started and not killed; the head is the first.
+        sessions: of all nodes, also those that were killed.
     """
 
     cpus: Sequence[int] = (1, 1, 1)
@@ -55,7 +56,7 @@ class Raylets:
     folder: Path = field(init=False)
     environment: dict[str, str] = field(init=False)
     nodes: list[Raylet] = field(init=False, default_factory=list)
-    _sessions: set[int] = field(init=False, default_factory=set)
+    sessions: set[int] = field(init=False, default_factory=set)
 
     def __enter__(self) -> Raylets:
         self.folder = Path(tempfile.mkdtemp(prefix="raylets-"))
@@ -69,7 +70,8 @@ class Raylets:
         with socket.create_server((IP, 0)) as free:
             self.address = f"{IP}:{free.getsockname()[1]}"
         try:
-            self._start(self.cpus[0], "--head", f"--port={self.address.rpartition(':')[2]}", "--include-dashboard=false")
+            port = self.address.rpartition(":")[2]
+            self._start(self.cpus[0], "--head", f"--port={port}", "--include-dashboard=false")
             self._until(1)
             for cpus in self.cpus[1:]:
                 self.add(cpus)
@@ -102,7 +104,7 @@ class Raylets:
         node.process.wait()
 
     def workers(self) -> dict[int, str]:
-        """The actors of this cluster: what each is at (`take` while it trains, nothing while it waits), by process id."""
+        """What each actor is at, by process id: `take` while it trains, an empty word while it waits."""
         found = {}
         for pid in self.processes():
             with suppress(OSError):
@@ -113,11 +115,11 @@ class Raylets:
 
     def processes(self) -> list[int]:
         """The ids of all processes of the cluster."""
-        return [pid for pid, session in sessions() if session in self._sessions]
+        return [pid for pid, session in sessions() if session in self.sessions]
 
     def close(self) -> None:
         """End all of it, and delete what Ray wrote."""
-        for session in self._sessions:
+        for session in self.sessions:
             self._end(session)
         for node in self.nodes:
             node.process.wait()
@@ -125,9 +127,10 @@ class Raylets:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self, cpus: int, *options: str) -> Raylet:
-        number = len(self._sessions)
+        number = len(self.sessions)
         command = [
-            sys.executable, "-m", "ray.scripts.scripts", "start", "--block",  f"--num-cpus={cpus}", "--num-gpus=0", f"--object-store-memory={STORE_BYTES}", *options,
+            sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--num-cpus={cpus}", "--num-gpus=0",
+            f"--object-store-memory={STORE_BYTES}", *options,
         ]  # fmt: skip
         if "--head" in options:
             command.append(f"--temp-dir={self.folder}")
@@ -137,7 +140,7 @@ class Raylets:
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=self.folder,
                 env={**os.environ, **self.environment},
             )  # fmt: skip
-        self._sessions.add(process.pid)
+        self.sessions.add(process.pid)
         self.nodes.append(node := Raylet(process, cpus))
         return node
 
@@ -146,7 +149,8 @@ class Raylets:
         until = time.monotonic() + START_SECONDS
         logs = [self.folder / f"node-{number}.log" for number in range(count)]
         while not all("Ray runtime started" in log.read_text(errors="replace") for log in logs):
-            dead = next((log for log, node in zip(logs, self.nodes, strict=False) if node.process.poll() is not None), None)
+            ended = [node.process.poll() is not None for node in self.nodes]
+            dead = next((log for log, end in zip(logs, ended, strict=False) if end), None)
             if dead or time.monotonic() > until:
                 said = (dead or logs[-1]).read_text(errors="replace").strip().splitlines()[-5:]
                 raise EngineError(f"`ray start` must start a node in {START_SECONDS:g} s, found: {' '.join(said)}")
