@@ -20,7 +20,8 @@ from .scheduler import DIED
 _log = logging.getLogger("pathways.ray.session")
 
 NODE_LOST = "its node was lost"
-"""Why work failed where that can be told: not by its own doing."""
+UNREACHABLE = "its worker could not be reached"
+"""Why work failed that is not to blame for it."""
 
 Resources = Mapping[str, float]
 """Amounts by the names that Ray uses, `CPU` and `GPU`."""
@@ -262,12 +263,20 @@ def room(nodes: Sequence[Resources], needs: Resources) -> int:
 
 
 def _why(error: Exception) -> str:
-    """Why a worker is gone, in a few words."""
-    text = str(error).lower()
-    if "low on memory" in text or "out of memory" in text or "oom" in text.split():
+    """Why a worker is gone, in a few words.
+
+    By its kind: the text of an error that says no more than that a process is gone names lack of memory, too, as one
+    of the reasons there could be. A node that loses its power is first a worker that cannot be reached; that its
+    node is dead, Ray knows some ten seconds later.
+    """
+    import ray
+
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
         return "its worker was stopped for lack of memory"
-    if "node died" in text or "node has died" in text or "node was terminated" in text or "its node" in text:
+    if isinstance(error, ray.exceptions.NodeDiedError) or "its node has died" in str(error):
         return NODE_LOST
+    if isinstance(error, ray.exceptions.ActorUnavailableError):
+        return UNREACHABLE
     return DIED
 
 
@@ -281,4 +290,4 @@ def _no_usage_statistics() -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 
-__all__ = ["NODE_LOST", "Cluster", "Resources", "WorkerFailedError", "WorkerLostError", "room", "said_of"]
+__all__ = ["NODE_LOST", "UNREACHABLE", "Cluster", "Resources", "WorkerFailedError", "WorkerLostError", "room", "said_of"]

@@ -21,7 +21,7 @@ from pathways.task import Task
 from pathways.trace import Journey, Span
 from pathways.trainer.numerics import numerics
 
-from .cluster import NODE_LOST, Cluster, WorkerFailedError, WorkerLostError, room
+from .cluster import NODE_LOST, UNREACHABLE, Cluster, WorkerFailedError, WorkerLostError, room
 from .crew import Crew
 from .far_worker import ERROR, MEMORY, PARTED, WRITTEN, Reply, Setting
 from .gang import READY, RESERVING, TRAINING, Gang
@@ -254,7 +254,7 @@ class Ray:
         _log.info("worker %d on %s: %s; its work goes to another", number, worker.node, why)
         self._lending.leave(number)
         self._pending = {ref: sent for ref, sent in self._pending.items() if sent.worker != number}
-        self._scheduler.leave(number, why, time.monotonic(), blame=why != NODE_LOST)
+        self._scheduler.leave(number, why, time.monotonic(), blame=why not in (NODE_LOST, UNREACHABLE))
         self._fill()
 
     # -- work out, results in -------------------------------------------------------------------------------------
