@@ -290,4 +290,6 @@ def _no_usage_statistics() -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 
-__all__ = ["NODE_LOST", "UNREACHABLE", "Cluster", "Resources", "WorkerFailedError", "WorkerLostError", "room", "said_of"]
+__all__ = [
+    "NODE_LOST", "UNREACHABLE", "Cluster", "Resources", "WorkerFailedError", "WorkerLostError", "room", "said_of",
+]
