@@ -115,11 +115,15 @@ def with_engine(config: Any, options: argparse.Namespace) -> Any:
     from pathways.devices import device_here
     from pathways.errors import ConfigError
 
+    from .engine_config import RAY_ONLY, EngineConfig
+
     asked = (
         ("kind", options.engine), ("workers", options.workers), ("address", options.address),
         ("device", options.device),
     )  # fmt: skip
     changes = {key: value for key, value in asked if value is not None}
+    if options.engine not in (None, "ray"):  # a run that began on a cluster may go on here
+        changes = {name: getattr(EngineConfig, name) for name in RAY_ONLY} | changes
     try:
         config = replace(config, engine=replace(config.engine, **changes))
         device_here(config.engine.device)  # refused now, before anything is written

@@ -15,7 +15,8 @@ from .tables import ENGINES, resolve
 OWN = ("dispatch", "stack", "device")
 """What of it is part of a run's identity; all else may differ when a run goes on: it changes no result."""
 
-_RAY_ONLY = ("address", "cpus_per_worker", "gpus_per_worker", "patience", "autoscaling")
+RAY_ONLY = ("address", "cpus_per_worker", "gpus_per_worker", "patience", "autoscaling")
+"""What other kinds than `ray` do not have."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class EngineConfig:
             raise ValueError(f"`cpus_per_worker` must be above 0, found {self.cpus_per_worker}.")
         if self.stack != "auto" and (type(self.stack) is not int or self.stack < 1):
             raise ValueError(f"`stack` must be `auto` or a whole number of at least 1, found {self.stack!r}.")
-        for name in _RAY_ONLY if self.kind != "ray" else ():
+        for name in RAY_ONLY if self.kind != "ray" else ():
             if getattr(self, name) != getattr(EngineConfig, name):
                 raise ValueError(f"`{name}` is for kind `ray`, found kind {self.kind!r}: say `ray`, or leave it out.")
 
@@ -93,8 +94,8 @@ def made_engine(config: EngineConfig, device: str) -> Any:
     made = resolve(ENGINES, config.kind, "`engine.kind`")
     settings: dict[str, Any] = {"retries": config.retries, "deadline": config.deadline}
     if config.kind == "ray":
-        settings |= {name: getattr(config, name) for name in _RAY_ONLY}
+        settings |= {name: getattr(config, name) for name in RAY_ONLY}
     return made(config.workers, cache_bytes=config.cache_bytes, device=device, **settings)
 
 
-__all__ = ["OWN", "EngineConfig", "made_engine"]
+__all__ = ["OWN", "RAY_ONLY", "EngineConfig", "made_engine"]
