@@ -78,6 +78,7 @@ class Cluster:
                 f"{hint}."
             ) from None
         self._started = True
+        _messages_to_log()
         info = context.address_info
         where = "Ray on this machine" if self.address == "local" else f"the Ray cluster at {info['gcs_address']}"
         _log.info("%s, %s; logs in %s", where, "; ".join(map(said_of, self.nodes())), info.get("session_dir", "?"))
@@ -278,6 +279,24 @@ def _why(error: Exception) -> str:
     if isinstance(error, ray.exceptions.ActorUnavailableError):
         return UNREACHABLE
     return DIED
+
+
+def _messages_to_log() -> None:
+    """Log what Ray tells a driver of its workers: it would print it on standard output, where results go.
+
+    Its thread looks this function up each time; where another version has none of this name, its messages are printed.
+    """
+    try:
+        from ray._private import worker
+    except ImportError:
+        return
+
+    def log(data: Mapping[str, Any], *_: Any, **__: Any) -> None:
+        for line in data.get("lines", ()):
+            _log.debug("%s: %s", data.get("pid"), str(line).strip())
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = log
 
 
 def _no_usage_statistics() -> None:

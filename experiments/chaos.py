@@ -163,7 +163,7 @@ def chaos(
     write_yaml(config, stream)
     far = ["--engine", "ray", "--address", cluster.address, "--workers", str(workers)]
     local, local_seconds = _calm(cluster, folder / "local", config, ["--engine", "local", "--workers", "2"])
-    findings = Findings(_recorded(folder / "local"), local_seconds=local_seconds)
+    findings = Findings(recorded(folder / "local"), local_seconds=local_seconds)
     if calm:
         _, findings.calm_seconds = _calm(cluster, folder / "calm", config, far)
     began = time.monotonic()
@@ -191,20 +191,20 @@ def _disturbed(
         with driver(cluster, out, *words, *engine) as process:
             while left and process.poll() is None:
                 moment = left[0]
-                _until(lambda: _recorded(out) >= moment.after or process.poll() is not None, "recorded")  # noqa: B023
+                _until(lambda: recorded(out) >= moment.after or process.poll() is not None, "recorded")  # noqa: B023
                 time.sleep(moment.delay)
                 if moment.what == WORKER:
                     _until(lambda: cluster.workers() or process.poll() is not None, "a worker's beginning")
                 if process.poll() is not None:
                     break
-                findings.kills.append(_killed(cluster, process, moment, _recorded(out)))
+                findings.kills.append(_killed(cluster, process, moment, recorded(out)))
                 left.pop(0)
                 if moment.what == DRIVER:
                     break
             status = process.wait()
         if status != -signal.SIGKILL:
             break
-        findings.gone_seconds = max(findings.gone_seconds, _gone(cluster))
+        findings.gone_seconds = max(findings.gone_seconds, gone(cluster))
         # What was killed before it had made the run begins it.
         words = ["resume", str(out)] if (out / "system.json").exists() else words
     findings.wrong += [f"{moment.what} to be killed after {moment.after}, found the run at its end" for moment in left]
@@ -249,11 +249,15 @@ def _said(out: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     if process.returncode:
         lines = out.with_suffix(".log").read_text(errors="replace").strip().splitlines()[-3:]
         raise PathwaysError(f"a driver must end with status 0, found {process.returncode}: {' '.join(lines)}")
-    said: dict[str, Any] = json.loads(out.with_suffix(".json").read_text())
+    text = out.with_suffix(".json").read_text()
+    try:
+        said: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise PathwaysError(f"a driver must print its summary as JSON alone, found {text[:300]!r}.") from None
     return said
 
 
-def _recorded(out: Path) -> int:
+def recorded(out: Path) -> int:
     """How many candidates a run has recorded; 0 before it has a ledger."""
     with suppress(sqlite3.OperationalError), closing(
         sqlite3.connect(f"file:{out / 'ledger.db'}?mode=ro", uri=True, timeout=10)
@@ -270,7 +274,7 @@ def _until(there: Any, what: str) -> None:
         time.sleep(0.02)
 
 
-def _gone(cluster: Raylets) -> float:
+def gone(cluster: Raylets) -> float:
     """How long it takes until no worker is left, `GONE_SECONDS` at most."""
     began = time.monotonic()
     while cluster.workers() and time.monotonic() - began < GONE_SECONDS:
@@ -283,7 +287,7 @@ def _wrong(local: Mapping[str, Any], said: Mapping[str, Any], folder: Path, clus
     if said["fingerprint"] != local["fingerprint"]:
         yield f"fingerprint {said['fingerprint']}, without faults {local['fingerprint']}"
     yield from differences(folder / "local", folder / "ray")
-    if _gone(cluster) >= GONE_SECONDS:
+    if gone(cluster) >= GONE_SECONDS:
         yield f"workers left: {cluster.workers()}"
 
 
