@@ -23,7 +23,7 @@ class Scribbler(Module):
     def __init__(self, ports: tuple[Port, ...]) -> None:
         super().__init__()
         self.output = one_port(self.family, ports)
-        self.scale = torch.nn.Parameter(torch.empty(self.output.shape[0]))
+        self.scale = torch.nn.Parameter(torch.empty(self.output.shape[-1] or 0))
 
     def initialise(self, generator: torch.Generator) -> None:
         """All ones."""
