@@ -195,7 +195,8 @@ def tune_trials(count: int, x: np.ndarray, y: np.ndarray) -> float:
     Raises:
         ImportError: Ray Tune, or what it needs, is not installed.
     """
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    for name, value in (("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1"), ("RAY_AIR_NEW_OUTPUT", "0")):
+        os.environ.setdefault(name, value)  # no files and no tables beside the work itself
     from ray import tune
 
     class Trial(tune.Trainable):
@@ -208,6 +209,12 @@ def tune_trials(count: int, x: np.ndarray, y: np.ndarray) -> float:
 
         def step(self) -> dict[str, Any]:
             return {**self.plain.trial(self.own), "done": True}
+
+        def save_checkpoint(self, checkpoint_dir: str) -> None:
+            return None  # there is nothing to keep
+
+        def load_checkpoint(self, checkpoint: Any) -> None:
+            return None
 
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()

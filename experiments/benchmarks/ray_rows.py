@@ -87,7 +87,7 @@ def two_workers(pairs: int) -> Iterator[Row]:
 def trivial(pairs: int) -> Iterator[Row]:
     """A candidate that does next to nothing, in dispatches of 64, against a call of a plain actor and against Tune."""
     task = tiny_task()
-    with session(3 * WORKERS), _folder() as name, one_thread():
+    with session(4 * WORKERS + 1), _folder() as name, one_thread():
         plain = ray_others.actors(ray_others.Plain, WORKERS, *ray_others.arrays(task, "validation"))
 
         def calls(ahead: int) -> float:
@@ -103,24 +103,23 @@ def trivial(pairs: int) -> Iterator[Row]:
                 lambda: calls(1), lambda: calls(8),
             ]  # fmt: skip
             measured = in_turns(sides, pairs)
-            tune = tune_side(task)
-            against = in_turns([sides[0], tune[0]], pairs)
-    note = f"{TRIVIAL} candidates in dispatches of {DISPATCH}, blobs written and ledger committed"
-    call = "theirs: a call of a plain actor each, without blobs and ledger"
-    for label, ours, theirs, said in (
-        ("ray-trivial", 0, 2, f"each trained alone; {call}, as results come"),
-        ("ray-trivial-stacked", 1, 2, f"stacked; {call}, as results come"),
-        ("ray-trivial-ahead", 0, 3, f"each trained alone; {call}, 8 ahead an actor"),
-        ("ray-trivial-stacked-ahead", 1, 3, f"stacked; {call}, 8 ahead an actor"),
-    ):
-        yield row_of(
-            label, [(rates[ours], rates[theirs]) for rates in measured], unit="candidates/s",
-            goal=0.4 if theirs == 2 else None, note=f"{note}; {said}",
-        )
-    yield row_of(
-        "ray-trivial-tune", [(a, b) for a, b in against], unit="candidates/s", goal=50.0,
-        note=f"{note}; each trained alone; theirs: {tune[1]}",
-    )
+            note = f"{TRIVIAL} candidates in dispatches of {DISPATCH}, blobs written and ledger committed"
+            call = "theirs: a call of a plain actor each, without blobs and ledger"
+            for label, ours, theirs, said in (
+                ("ray-trivial", 0, 2, f"each trained alone; {call}, as results come"),
+                ("ray-trivial-stacked", 1, 2, f"stacked; {call}, as results come"),
+                ("ray-trivial-ahead", 0, 3, f"each trained alone; {call}, 8 ahead an actor"),
+                ("ray-trivial-stacked-ahead", 1, 3, f"stacked; {call}, 8 ahead an actor"),
+            ):
+                yield row_of(
+                    label, [(rates[ours], rates[theirs]) for rates in measured], unit="candidates/s",
+                    goal=0.4 if theirs == 2 else None, note=f"{note}; {said}",
+                )
+            tune, said = tune_side(task)
+            yield row_of(
+                "ray-trivial-tune", [(a, b) for a, b in in_turns([sides[0], tune], pairs)], unit="candidates/s",
+                goal=50.0, note=f"{note}; each trained alone; theirs: {said}",
+            )
 
 
 def pathnet(pairs: int) -> Iterator[Row]:
