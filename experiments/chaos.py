@@ -322,7 +322,7 @@ def differences(calm: Path, other: Path) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 1 where something is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m pathways.experiments.chaos", description=__doc__.split("\n")[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="python -m pathways.experiments.chaos", description=__doc__.split("\n")[0])
     for name, value in (("kills", 30), ("drivers", 5), ("seed", 0), ("workers", 3)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--out", type=Path, help="an empty folder; a temporary one when not given")
