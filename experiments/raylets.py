@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pathways.errors import EngineError
 
+START = ("-m", "ray.scripts.scripts", "start", "--block")
 START_SECONDS = 60.0
 STORE_BYTES = 100 << 20
 IP = "127.0.0.1"
@@ -129,7 +130,7 @@ class Raylets:
     def _start(self, cpus: int, *options: str) -> Raylet:
         number = len(self.sessions)
         command = [
-            sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--num-cpus={cpus}", "--num-gpus=0",
+            sys.executable, *START, f"--num-cpus={cpus}", "--num-gpus=0",
             f"--object-store-memory={STORE_BYTES}", *options,
         ]  # fmt: skip
         if "--head" in options:

@@ -247,6 +247,13 @@ def test_export_and_forget(run, samples, tmp_path, capsys):
     assert left["sides"]["independent"]["candidates"] == 1
 
 
+def test_a_run_that_began_on_a_cluster_goes_on_here(config, tmp_path, capsys):
+    far = "engine={kind: ray, address: auto, cpus_per_worker: 0.5, patience: 5}"
+    words = ["run", config, "--out", tmp_path / "none", "--set", far, "--engine", "local", "--dry-run", "--json"]
+    assert json.loads(said(capsys, *words))["steps"] > 0
+    assert "`--address`" in said(capsys, *words, "--address", "auto", status=2)
+
+
 BAD = [
     (["run", "none.yaml"], "none.yaml: the file cannot be read"),
     (["show", "none"], "none"),
