@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import pickle
+import socket
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +24,9 @@ _log = logging.getLogger("pathways.ray.session")
 NODE_LOST = "its node was lost"
 UNREACHABLE = "its worker could not be reached"
 """Why work failed that is not to blame for it."""
+
+NODE_SECONDS = 0.2
+"""How often to look whether the node that this process has joined is there."""
 
 Resources = Mapping[str, float]
 """Amounts by the names that Ray uses, `CPU` and `GPU`."""
@@ -54,6 +59,7 @@ class Cluster:
             )
         self.address, self.cores = address, cores
         self._started = False
+        self._looked = 0.0
 
     # -- the session ----------------------------------------------------------------------------------------------
 
@@ -90,6 +96,38 @@ class Cluster:
         if self._started:
             ray.shutdown()
             self._started = False
+
+    def reachable(self) -> bool:
+        """Whether the cluster's head can be reached; to ask Ray while it cannot ends this process after a minute."""
+        import ray
+
+        host, _, port = str(ray.get_runtime_context().gcs_address).rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=2.0).close()
+        except OSError:
+            return False
+        return True
+
+    def _look_at_node(self) -> None:
+        """Raise where the object store of this process's node does not answer any more."""
+        try:
+            from ray._private import worker
+        except ImportError:  # another version keeps it elsewhere: then Ray itself says, later, what is wrong
+            return
+        now = time.monotonic()
+        node = getattr(worker, "_global_node", None)
+        store = str(getattr(node, "plasma_store_socket_name", None) or "")
+        if not store or now - self._looked < NODE_SECONDS:
+            return
+        self._looked = now
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(store)
+        except OSError as error:
+            raise EngineError(
+                f"the node of Ray that this process has joined must be alive, found that it is gone "
+                f"({error.strerror}): what is recorded is safe; `pathways resume` goes on, on another cluster or with `--engine local`."
+            ) from None
 
     def nodes(self) -> list[Resources]:
         """What each node that is alive has in all."""
@@ -141,8 +179,8 @@ class Cluster:
         """End workers at once, and wait so long at most until they are gone."""
         import ray
 
-        last = []
-        for worker in workers:
+        last: list[Any] = []
+        for worker in workers if self.reachable() else ():
             with suppress(Exception):
                 ray.kill(worker)
                 last.append(worker.node.remote())
@@ -179,9 +217,14 @@ class Cluster:
         return ray.put(value)
 
     def wait(self, refs: Sequence[Any], seconds: float) -> list[Any]:
-        """Those of the references that are there, after waiting for the first of them."""
+        """Those of the references that are there, after waiting for the first of them.
+
+        Raises:
+            EngineError: the node that this process has joined is gone: what else is asked of it would end this process.
+        """
         import ray
 
+        self._look_at_node()
         ready, rest = ray.wait(list(refs), timeout=max(0.0, seconds))
         if ready and rest:  # what else is there is taken at once
             more, _ = ray.wait(rest, num_returns=len(rest), timeout=0)

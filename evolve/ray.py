@@ -34,6 +34,9 @@ _log = logging.getLogger("pathways.ray")
 LOOK_SECONDS = 2.0
 """How often to look whether the cluster has grown or shrunk, while nothing else happens."""
 
+HEAD_SECONDS = 20.0
+"""How long to go on without the cluster's head; after 60 Ray ends this process with a message of its own."""
+
 ROOM_SECONDS = 0.5
 """How often to end idle workers in whose place a gang waits to begin."""
 
@@ -110,6 +113,7 @@ class Ray:
         self._gang: Gang | None = None
         self._lending: Lending
         self._looked = self._made_room = 0.0
+        self._silent: float | None = None
 
     # -- the protocol ---------------------------------------------------------------------------------------------
 
@@ -216,8 +220,23 @@ class Ray:
     def _fill(self) -> None:
         """See to it that there are as many workers as there are to be."""
         self._looked = time.monotonic()
+        if not self._head_there(self._looked):
+            return
         if self._gang is None or self._gang.stage != RESERVING:  # to which what workers leave belongs
             self._crew.fill()
+
+    def _head_there(self, now: float) -> bool:
+        """Whether the cluster's head can be reached; an `EngineError` where it has not been for long."""
+        if self.cluster.reachable():
+            self._silent = None
+        elif self._silent is None:
+            self._silent = now
+        elif now - self._silent >= HEAD_SECONDS:
+            raise EngineError(
+                f"the head of the Ray cluster must be reachable, found that it was not for {HEAD_SECONDS:g} s: "
+                f"what is recorded is safe; `pathways resume` goes on, on another cluster or with `--engine local`."
+            )
+        return self._silent is None
 
     def _setting(self) -> Setting:
         device = "cuda" if kind_of(self.device) == "cuda" else self.device  # Ray shows a worker just its own GPUs

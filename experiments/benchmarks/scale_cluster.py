@@ -154,6 +154,10 @@ class VirtualCluster:
     def disconnect(self) -> None:
         """Nothing to do."""
 
+    def reachable(self) -> bool:
+        """It is always there."""
+        return True
+
     def nodes(self) -> list[Mapping[str, float]]:
         """One node with a core for each worker."""
         return [{"CPU": float(self.size)}]

@@ -51,6 +51,7 @@ class FakeCluster:
         self.groups: dict[int, int] = {}
         self.reserving: list[tuple[int, int, int]] = []
         self.connected = False
+        self.head = True
         self.refuse: Exception | None = None
         self._numbers = count()
 
@@ -59,6 +60,9 @@ class FakeCluster:
 
     def disconnect(self) -> None:
         self.connected = False
+
+    def reachable(self) -> bool:
+        return self.head
 
     def nodes(self) -> list[Any]:
         return self.all

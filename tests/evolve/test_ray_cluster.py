@@ -144,6 +144,14 @@ def here(pool: FilePath, *candidates: Candidate) -> list[Result]:
     return run(engine, *(dispatch(c) for c in candidates))
 
 
+def recorded(out: FilePath, least: int) -> None:
+    """Wait until so many candidates are recorded."""
+    until = time.monotonic() + 60
+    while chaos.recorded(out) < least and time.monotonic() < until:
+        time.sleep(0.02)
+    assert chaos.recorded(out) >= least
+
+
 def learn(directory: FilePath, engine: Any, progress: Any = None) -> str:
     with System.create(directory, root=tiny_root(), training=TRAINING, seed=3, stack=2) as system:
         for name in ("one", "two"):
@@ -325,9 +333,7 @@ def test_an_interrupted_driver_says_how_to_go_on_and_leaves_no_worker(
     write_yaml(config, STREAM)
     words = ["run", str(config), "--out", str(out), "--engine", "ray", "--address", raylets.address, "--workers", "2"]
     with chaos.driver(raylets, out, *words) as process:
-        until = time.monotonic() + 60
-        while chaos.recorded(out) < 2 and time.monotonic() < until:
-            time.sleep(0.02)
+        recorded(out, 2)
         assert len(raylets.workers()) == 2
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
@@ -376,16 +382,23 @@ def test_a_run_survives_that_a_node_is_lost_and_uses_one_that_joins(
         assert joined in map(dict(sessions()).get, pids)
 
 
-def test_nothing_is_left_when_all_is_closed(raylets: Raylets, shared: Ray) -> None:
+def test_a_driver_that_loses_its_node_says_so_and_nothing_is_left_when_all_is_closed(
+    raylets: Raylets, shared: Ray, tmp_path: FilePath
+) -> None:
     import ray
 
     shared.close()
-    until = time.monotonic() + 10
-    while raylets.workers() and time.monotonic() < until:
-        time.sleep(0.1)
-    assert raylets.workers() == {}
-    assert raylets.processes()
+    assert chaos.gone(raylets) < 5
     ray.shutdown()
+    config, out = tmp_path / "config.yaml", tmp_path / "run"
+    write_yaml(config, STREAM)
+    words = ["run", str(config), "--out", str(out), "--engine", "ray", "--address", raylets.address, "--workers", "3"]
+    with chaos.driver(raylets, out, *words) as process:
+        recorded(out, 2)
+        raylets.kill(raylets.nodes[0])
+        assert process.wait(30) == 2
+    assert "the node of Ray that this process has joined must be alive" in out.with_suffix(".log").read_text()
+    assert raylets.processes()
     raylets.close()
     assert raylets.processes() == []
     assert not raylets.folder.exists()

@@ -398,6 +398,32 @@ def test_waiting_for_a_busy_cluster_ends_with_what_was_asked_and_what_is_there(t
         engine_on(cluster, patience=0.1).open(tmp_path, FAMILIES)
 
 
+def test_a_head_that_is_away_for_a_while_is_waited_for(tmp_path: FilePath, monkeypatch: Any) -> None:
+    monkeypatch.setattr("pathways.evolve.ray.LOOK_SECONDS", 0.0)
+    cluster = FakeCluster()
+    engine = opened(cluster, tmp_path)
+    cluster.head = False
+    assert run(engine, dispatch(candidate(1))) == here(tmp_path, candidate(1))
+    before = len(cluster.actors)
+    engine._lost(0, "its worker died")
+    assert len(cluster.actors) == before, "nothing is asked of a head that does not answer"
+    cluster.head = True
+    assert run(engine, dispatch(candidate(2))) == here(tmp_path, candidate(2))
+    assert len(cluster.actors) == before + 1
+
+
+def test_a_head_that_stays_away_is_told_with_how_to_go_on(tmp_path: FilePath, monkeypatch: Any) -> None:
+    monkeypatch.setattr("pathways.evolve.ray.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("pathways.evolve.ray.HEAD_SECONDS", 0.0)
+    cluster = FakeCluster()
+    engine = opened(cluster, tmp_path)
+    cluster.head = False
+    engine.submit(dispatch(candidate(1)))
+    engine._look()
+    with pytest.raises(EngineError, match=r"the head of the Ray cluster must be reachable.*`pathways resume` goes on"):
+        engine._look()
+
+
 def test_opening_again_ends_what_is_under_way(tmp_path: FilePath) -> None:
     cluster = FakeCluster()
     engine = opened(cluster, tmp_path)
