@@ -126,7 +126,8 @@ class Cluster:
         except OSError as error:
             raise EngineError(
                 f"the node of Ray that this process has joined must be alive, found that it is gone "
-                f"({error.strerror}): what is recorded is safe; `pathways resume` goes on, on another cluster or with `--engine local`."
+                f"({error.strerror}): what is recorded is safe; `pathways resume` goes on, on another cluster or with "
+                f"`--engine local`."
             ) from None
 
     def nodes(self) -> list[Resources]:
