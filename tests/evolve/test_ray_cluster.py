@@ -378,7 +378,7 @@ def test_a_run_survives_that_a_node_is_lost_and_uses_one_that_joins(
             engine.submit(dispatch(candidate(seed)))
         while (answer := engine.next(60)) is not None:
             workers |= {int(span.worker.rpartition("/")[2]) for span in answer.spans if span.worker}
-        pids = {engine._workers[number].pid for number in workers}
+        pids = {engine._crew.workers[number].pid for number in workers}
         assert joined in map(dict(sessions()).get, pids)
 
 
