@@ -34,7 +34,9 @@ class Raylet:
 
 @dataclass
 class Raylets:
-    """Nodes of one cluster, each of `ray start`, on loopback, with a token and a folder of their own.
+    """Nodes of one cluster, each of `ray start`, with a token and a folder of their own.
+
+    Ray listens on this machine's address, also where it is told loopback: without the token nobody gets in.
 
     A node is a session of processes, so that it can be killed as a whole, and nothing of it is left behind.
 
