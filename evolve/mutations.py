@@ -7,7 +7,6 @@ moved, hyperparameters stepped along their lists.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -61,7 +60,7 @@ def insert(path: Path, after: str, spec: ModuleSpec, name: str) -> Path:
     draft = Draft(_free(name, set(path.drafts())), spec, Init())
     steps: dict[str, Step] = {}
     for key, step in path.steps.items():
-        steps[key] = replace(step, reads=tuple(name if read == after else read for read in step.reads))
+        steps[key] = step.map_reads(lambda read: name if read == after else read)
         if key == after:
             steps[name] = Step((draft,), (after,))
     return Path(path.inputs, steps, name if path.output == after else path.output)
@@ -153,14 +152,14 @@ def _grafted(bare: Path, model: Path, by_name: bool, families: Families) -> Path
     for below, above in pairwise(found):
         same = below == top if by_name else model.step_hashes[below] == bare.step_hashes[top]
         between = [name for name in row[row.index(below) + 1 : row.index(above) + 1] if not is_adapter(name, model)]
-        if not same or any(name in bare.steps or len(model.steps[name].reads) != 1 for name in between):
+        if not same or any(name in bare.steps or len(model.steps[name].all_reads()) != 1 for name in between):
             continue
         # Its weights were made for the port that it read there.
         if model.ports(families)[model.steps[between[0]].reads[0]] != bare.ports(families)[bare.output]:
             continue
         steps, last = {}, bare.output
         for name in between:
-            steps[name] = replace(model.steps[name], reads=(last,))
+            steps[name] = model.steps[name].map_reads(lambda read, last=last: last)  # type: ignore[misc]
             last = name
         if longer := _extended(bare, steps, families):
             return longer

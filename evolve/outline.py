@@ -66,7 +66,7 @@ def bare_top(trunk: Path, families: Families = BUILT_IN) -> Path:
 
 def reads_input(path: Path) -> bool:
     """Whether the output depends on an input at all."""
-    return any(read in path.inputs for name in path.canonical_order for read in path.steps[name].reads)
+    return any(read in path.inputs for name in path.canonical_order for read in path.steps[name].all_reads())
 
 
 def _has_weights(path: Path, step: str, families: Families) -> bool:

@@ -105,7 +105,7 @@ def fit_inputs(root: Path, inputs: Mapping[str, Port]) -> Path:
         (old, old_port), (new, new_port) = *root.inputs.items(), *inputs.items()
         if old_port == new_port and new not in root.steps:
             renamed = {
-                name: replace(step, reads=tuple(new if read == old else read for read in step.reads))
+                name: step.map_reads(lambda read: new if read == old else read)
                 for name, step in root.steps.items()
             }
             return Path({new: new_port}, renamed, root.output)

@@ -82,7 +82,7 @@ def _numbered(trunk: Path, number: int) -> Path:
 
     drafts = trunk.map_refs(renamed)
     steps = {
-        name(step): replace(drafts.steps[step], reads=tuple(map(name, drafts.steps[step].reads)))
+        name(step): drafts.steps[step].map_reads(name)
         for step in drafts.steps
     }  # fmt: skip
     return Path(drafts.inputs, steps, name(drafts.output))

@@ -33,7 +33,7 @@ def build(
 
     Args:
         spec: the family and its configuration.
-        ports: one input port for each positional input.
+        ports: one input port for each positional input; of a delta, those of its condition.
         generator: initialises the weights; without one they are left unset, to be loaded.
         parts: the built modules that `spec.parts` name.
         host: for a delta family, the module it changes.
@@ -65,7 +65,8 @@ def build(
     with torch.device("meta"):
         try:
             if issubclass(cls, Delta):
-                module: Module | Delta = cls(host, **config)
+                condition = (tuple(ports),) if ports else ()
+                module: Module | Delta = cls(host, *condition, **config)
             else:
                 module = cls(tuple(ports), **config)
         except TypeError as error:
@@ -112,10 +113,14 @@ def part_ports(
     spec: ModuleSpec, ports: tuple[Port, ...], families: Families = BUILT_IN
 ) -> Callable[[str], tuple[Port, ...]]:
     """The input ports of each part that `spec` names."""
-    from .module import Module
+    return families[spec.family].part_ports(ports, thaw(spec.config))
 
-    cls = families[spec.family]
-    return cls.part_ports(ports, thaw(spec.config)) if issubclass(cls, Module) else lambda name: ports
+
+def is_delta(spec: ModuleSpec, families: Families = BUILT_IN) -> bool:
+    """Whether `spec` is a change inside a module, not a module."""
+    from .module import Delta
+
+    return issubclass(families[spec.family], Delta)
 
 
 @lru_cache(maxsize=65536)
@@ -132,6 +137,7 @@ def _facts(
         sum(p.numel() for p in module.parameters()),
         sum(b.numel() for b in module.buffers()),
         module.flops(),
+        getattr(module, "active", None),
     )
 
 
@@ -140,8 +146,11 @@ def _shell(
 ) -> Module | Delta:
     """The module and, all the way down, its parts, none with weights."""
     inside = part_ports(spec, ports, families)
-    parts = {name: _shell(part.spec, inside(name), families) for name, part in spec.parts.items()}
+    parts = {
+        name: _shell(part.spec, inside(name), families, host if is_delta(part.spec, families) else None)
+        for name, part in spec.parts.items()
+    }
     return build(spec, ports, parts=parts, host=host, families=families)  # type: ignore[arg-type]
 
 
-__all__ = ["Facts", "PortError", "build", "facts", "part_ports"]
+__all__ = ["Facts", "PortError", "build", "facts", "is_delta", "part_ports"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ class Context:
         condition: what the pass is conditioned on, by name.
         generator: the source of all noise in the pass (dropout, noisy gates); `None` in evaluation.
         losses: named scalar losses that modules added during the pass, already weighted.
+        changes: by module and site, what deltas do to values inside the module; see `Module.sites`.
 
     Example:
         >>> context = Context()
@@ -29,6 +30,17 @@ class Context:
     condition: Mapping[str, Any] = field(default_factory=dict)
     generator: torch.Generator | None = None
     losses: list[tuple[str, Tensor]] = field(default_factory=list)
+    changes: Mapping[int, Mapping[str, Sequence[Callable[[Any], Any]]]] = field(default_factory=dict)
+
+    def at(self, module: object, site: str, value: Any) -> Any:
+        """`value` as the deltas of `module` change it at one of its sites; itself where there are none."""
+        for change in self.changes.get(id(module), {}).get(site, ()):
+            value = change(value)
+        return value
+
+    def changed(self, module: object, changes: Mapping[str, Sequence[Callable[[Any], Any]]]) -> Context:
+        """This context with changes inside `module`; losses go to the same list."""
+        return replace(self, changes={**self.changes, id(module): changes}) if changes else self
 
     def add_loss(self, name: str, value: Tensor) -> None:
         """Add a scalar loss, already weighted, to the objective of this pass."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ class Facts:
         output: the port of what it returns; `None` for a delta.
         parameters, buffers: its own, without those of its parts, in elements.
         flops: of one sample's forward pass.
+        active: of a router, how many modules of a step run for a sample; `None` is all of them.
     """
 
     output: Port | None
     parameters: int
     buffers: int
     flops: int
+    active: int | None = field(default=None, repr=False)
 
 
 class Memo:
@@ -67,14 +69,16 @@ class Memo:
     def to_json(self) -> dict[str, Any]:
         """What was looked up, as plain data."""
         return {
-            key: [None if f.output is None else port_to_json(f.output), f.parameters, f.buffers, f.flops]
+            key: [None if f.output is None else port_to_json(f.output), f.parameters, f.buffers, f.flops, f.active]
             for key, f in sorted(self.asked.items())
         }
 
 
 def _facts_from_json(data: Any) -> Facts | None:
     """The facts that `to_json` wrote; `None` for anything else."""
-    if not isinstance(data, list) or len(data) != 4 or any(type(n) is not int or n < 0 for n in data[1:]):
+    if not isinstance(data, list) or len(data) != 5 or any(type(n) is not int or n < 0 for n in data[1:4]):
+        return None
+    if data[4] is not None and (type(data[4]) is not int or data[4] < 1):
         return None
     try:
         return Facts(None if data[0] is None else port_from_json(data[0]), *data[1:])
@@ -86,8 +90,10 @@ def _facts_from_json(data: Any) -> Facts | None:
 def code() -> str:
     """A hash of the source files of this floor: facts worked out by other code are not those of this one."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    floor = Path(__file__).parent
+    for file in sorted(floor.rglob("*.py")):
+        name = file.relative_to(floor).as_posix()
+        digest.update(f"{name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 
 

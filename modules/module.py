@@ -36,14 +36,20 @@ class Module(nn.Module):
             `activation(x W + b)`; it then stacks without a form of its own.
         idle_at_zero: whether weights that are all zero have gradients that are all zero, so that slots of a stack that
             are not used stay as they are by themselves.
+        sites: the values inside `forward` that deltas may change: it passes each through
+            `context.at(self, site, value)`.
+        active: of a router, how many modules run for a sample: the other weights are exactly zero, and the modules
+            behind them are not run. `None` runs all.
     """
 
     family: ClassVar[str] = ""
     version: ClassVar[int] = 1
     reference: ClassVar[str] = ""
     head: ClassVar[bool] = False
+    sites: ClassVar[tuple[str, ...]] = ()
 
     output: Port
+    active: int | None = None
     stacks: tuple[str, ...] = ()
     affine: tuple[str, str] | None = None
     idle_at_zero: bool = False
@@ -85,13 +91,26 @@ class Module(nn.Module):
         """The input ports of each named part; by default those of the module itself."""
         return lambda name: ports
 
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """A configuration for these input ports, for evolution where only the family was named.
+
+        Where it can, the output has the first port, so that the module can stand behind any step. `None` where the
+        family cannot read the ports.
+        """
+        return None
+
 
 class Delta(nn.Module):
     """A change inside a frozen module for one task or condition.
 
-    A delta family's constructor takes the host module and its configuration. `weights` changes the host's
-    parameters (LoRA), `around` what flows through it (gates, conditional norms); each defaults to no
-    change. At its neutral condition, stated by the family, the host's outputs are unchanged to the bit.
+    A delta family's constructor takes the host module, the ports of its condition where it reads one
+    (`DeltaRef.reads`), and its configuration. `weights` changes the host's parameters (LoRA), `inside` values at
+    the host's sites (prefixes, adapters inside a block), `around` what flows through it (gates); each defaults to
+    no change. At its neutral condition, stated by the family, the host's outputs are unchanged to the bit.
+
+    What it knows of a task it has from its own weights or from `parts`: a learned code, a generator that many
+    tasks share. A condition that differs from sample to sample comes as a value that it reads.
     """
 
     family: ClassVar[str] = ""
@@ -102,8 +121,15 @@ class Delta(nn.Module):
         """The host's parameters as this delta changes them."""
         return dict(host)
 
-    def around(self, call: Callable[..., Value], *inputs: Value, context: Context) -> Value:
-        """Call the host on `inputs`, changing what goes in or comes out."""
+    def inside(self, *condition: Value) -> Mapping[str, Callable[[Any], Any]]:
+        """By site of the host, what is done to the value there; `condition` are the values that the delta reads."""
+        return {}
+
+    def around(self, call: Callable[..., Value], *inputs: Value, context: Context, **condition: Any) -> Value:
+        """Call the host on `inputs`, changing what goes in or comes out.
+
+        A delta that reads a condition is given its values as `condition=(...)`.
+        """
         return call(*inputs, context=context)
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -114,6 +140,16 @@ class Delta(nn.Module):
     def flops(self) -> int:
         """Extra floating-point operations of one sample's forward pass."""
         return 0
+
+    @classmethod
+    def part_ports(cls, ports: tuple[Port, ...], config: Mapping[str, Any]) -> Callable[[str], tuple[Port, ...]]:
+        """The input ports of each named part that is a module; by default none. A part that is a delta has our host."""
+        return lambda name: ()
+
+    @classmethod
+    def fitting(cls, host: Module) -> Mapping[str, Any] | None:
+        """A configuration for `host`, for evolution where only the family was named; `None` where there is none."""
+        return None
 
 
 def initialise_layer(layer: nn.Module, generator: torch.Generator) -> None:

@@ -20,12 +20,12 @@ FAMILIES: dict[str, str] = {
     "flatten": "glue:Flatten",
     "learned_tokens": "tokens:LearnedTokens",
     "linear": "linear:Linear",
-    "lora": "lora:LoRA",
+    "lora": "deltas.lora:LoRA",
     "pool": "glue:Pool",
     "regressor": "heads:Regressor",
     "scale_gradient": "glue:ScaleGradient",
     "slice": "glue:Slice",
-    "topk_router": "router:TopKRouter",
+    "topk_router": "routing.noisy_topk:TopKRouter",
     "transformer": "transformer:Transformer",
 }
 

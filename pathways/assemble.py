@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import takewhile
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,8 @@ from pathways.modules import (
     Value,
     build,
 )
-from pathways.modules.build import part_ports
-from pathways.modules.ports import batch_size
+from pathways.modules.build import is_delta, part_ports
+from pathways.modules.ports import batch_size, split
 
 from .errors import PathError
 from .path import Path
@@ -39,7 +39,7 @@ _CONCAT = ModuleSpec("concat")
 
 @dataclass(frozen=True)
 class _Plan:
-    """One step, ready to run: keys of its modules, of each module's deltas, of its router."""
+    """One step, ready to run: keys of its modules, of each module's deltas, of its router, and what these read."""
 
     name: str
     reads: tuple[str, ...]
@@ -47,7 +47,13 @@ class _Plan:
     deltas: tuple[tuple[str, ...], ...]
     combine: str
     router: str | None
+    gate: tuple[str, ...] = ()
+    conditions: tuple[tuple[tuple[str, ...], ...], ...] = ()
     frozen: int = 0  # so many first modules' sum may be given in their place
+
+    def all_reads(self) -> list[str]:
+        """All that the step reads."""
+        return [*self.reads, *self.gate, *(read for module in self.conditions for delta in module for read in delta)]
 
     @cached_property
     def plain(self) -> bool:
@@ -102,19 +108,21 @@ class PathModule(nn.Module):
         reads = tuple(ports[read] for read in step.reads)
         modules = tuple(self._hold(ref, reads, weights) for ref in step.modules)
         deltas: list[tuple[str, ...]] = [()] * len(modules)
+        conditions: list[tuple[tuple[str, ...], ...]] = [()] * len(modules)
         for delta in step.deltas:
-            key = self._hold(delta.module, (), weights, host=modules[delta.host])
+            key = self._hold(delta.module, tuple(ports[r] for r in delta.reads), weights, host=modules[delta.host])
             deltas[delta.host] = (*deltas[delta.host], key)
+            conditions[delta.host] = (*conditions[delta.host], delta.reads)
         router = None
         if not isinstance(step.combine, str):
-            router = self._hold(step.combine, reads, weights)
+            router = self._hold(step.combine, tuple(ports[read] for read in step.gated_by), weights)
         elif step.combine == "concat" and len(modules) > 1:
             outputs = tuple(self.held[key].output for key in modules)
             router = f"concat_{len(self.held)}"
             self.held[router] = build(_CONCAT, outputs, torch.Generator())  # type: ignore[arg-type]
-        combine = step.combine if isinstance(step.combine, str) else "router"
+        combine, gate = (step.combine, ()) if isinstance(step.combine, str) else ("router", step.gated_by)
         frozen = len(frozen_parts(self.path).get(name, ()))
-        return _Plan(name, step.reads, modules, tuple(deltas), combine, router, frozen)
+        return _Plan(name, step.reads, modules, tuple(deltas), combine, router, gate, tuple(conditions), frozen)
 
     def _hold(self, ref: ModuleRef, ports: tuple[Port, ...], weights: Weights, host: str | None = None) -> str:
         """Build a module once; the same reference at the same ports is the same module. Returns its key."""
@@ -139,7 +147,10 @@ class PathModule(nn.Module):
 
     def _built(self, ref: ModuleRef, ports: tuple[Port, ...], weights: Weights, host: str | None) -> nn.Module:
         inside = part_ports(ref.spec, ports, self._families) if ref.spec.parts else None
-        parts = {n: self.held[self._hold(p, inside(n), weights)] for n, p in ref.spec.parts.items()} if inside else None
+        parts = None
+        if inside:
+            hosts = {n: host if is_delta(p.spec, self._families) else None for n, p in ref.spec.parts.items()}
+            parts = {n: self.held[self._hold(p, inside(n), weights, hosts[n])] for n, p in ref.spec.parts.items()}
         given = weights(ref)
         generator = given if isinstance(given, torch.Generator) else None
         host_module = self.held[host] if host else None
@@ -183,12 +194,10 @@ class PathModule(nn.Module):
             order = self._orders[tuple(given), wanted] = self._needed(tuple(given), wanted)
         held = self.held
         for plan in order:
-            reads = [values[read] for read in plan.reads]
             if plan.plain:
-                values[plan.name] = held[plan.modules[0]](*reads, context=context)
+                values[plan.name] = held[plan.modules[0]](*(values[read] for read in plan.reads), context=context)
             else:
-                part = values.get(part_of(plan.name)) if plan.frozen else None
-                values[plan.name] = self._run(plan, reads, batch, context, part)
+                values[plan.name] = self._run(plan, values, batch, context)
         return {name: values[name] for name in wanted}
 
     def _needed(self, given: tuple[str, ...], wanted: tuple[str, ...]) -> list[_Plan]:
@@ -205,22 +214,19 @@ class PathModule(nn.Module):
                     f"input {name!r} must be given, found {sorted(given)}: pass a value for each input of the path."
                 )
             needed.add(name)
-            stack.extend(read for read in by_name[name].reads if read not in given)
+            stack.extend(read for read in by_name[name].all_reads() if read not in given)
         return [plan for plan in self._plan if plan.name in needed]
 
-    def _run(self, plan: _Plan, reads: list[Value], batch: int, context: Context, part: Value | None) -> Value:
+    def _run(self, plan: _Plan, values: Mapping[str, Value], batch: int, context: Context) -> Value:
+        reads = [values[read] for read in plan.reads]
+        if plan.combine == "router":
+            return self._routed(plan, values, reads, batch, context)
+        part = values.get(part_of(plan.name)) if plan.frozen else None
         outputs = [] if part is None else [part]
-        left = slice(0 if part is None else plan.frozen, None)
-        for key, deltas in zip(plan.modules[left], plan.deltas[left], strict=True):
-            output = _call(self._module(key), [self._delta(d) for d in deltas], reads, context)
-            if not reads:
-                output = output.expand(batch, *output.shape[1:])  # type: ignore[union-attr]
-            outputs.append(output)
+        for i in range(0 if part is None else plan.frozen, len(plan.modules)):
+            outputs.append(self._output(plan, i, reads, values, batch, context))
         if plan.combine == "concat" and plan.router is not None:
             return self.held[plan.router](*outputs, context=context)
-        if plan.combine == "router":
-            gate = self.held[plan.router](*reads, context=context)  # type: ignore[index]
-            outputs = [_weighted(output, gate[:, i]) for i, output in enumerate(outputs)]
         if len(outputs) == 1:
             return outputs[0]
         first = outputs[0]
@@ -229,6 +235,52 @@ class PathModule(nn.Module):
             total = total + (output.value if isinstance(output, Masked) else output)
         total = total / len(plan.modules) if plan.combine == "mean" else total
         return Masked(total, first.mask) if isinstance(first, Masked) else total
+
+    def _output(
+        self, plan: _Plan, i: int, reads: list[Value], values: Mapping[str, Value], batch: int, context: Context
+    ) -> Value:
+        """What module `i` of a step gives, deltas included."""
+        deltas = [
+            (self._delta(key), [values[name] for name in names])
+            for key, names in zip(plan.deltas[i], plan.conditions[i], strict=True)
+        ]
+        output = _call(self._module(plan.modules[i]), deltas, reads, context)
+        return output if reads else output.expand(batch, *output.shape[1:])  # type: ignore[union-attr]
+
+    def _routed(
+        self, plan: _Plan, values: Mapping[str, Value], reads: list[Value], batch: int, context: Context
+    ) -> Value:
+        """The sum of what the modules give, weighted by the router for each sample.
+
+        Behind a sparse router a module sees only the samples that have a weight for it, in programs that are traced
+        all of them: there the number of samples is not known.
+        """
+        router = cast(Module, self.held[plan.router])  # type: ignore[index]
+        gate = router(*(values[read] for read in plan.gate), context=context)
+        gate = gate.expand(batch, -1)
+        sparse = router.active is not None and not torch.compiler.is_compiling()
+        total: Tensor | None = None
+        mask: Tensor | None = None
+        for i in range(len(plan.modules)):
+            chosen = gate[:, i].detach().ne(0).nonzero().flatten() if sparse else None
+            if chosen is not None and len(chosen) == 0:
+                continue
+            if chosen is None or len(chosen) == batch:
+                output, weight = self._output(plan, i, reads, values, batch, context), gate[:, i]
+            else:
+                some = {name: _rows(value, chosen) for name, value in values.items() if name in plan.all_reads()}
+                output = self._output(plan, i, [some[read] for read in plan.reads], some, len(chosen), context)
+                weight = gate[chosen, i]
+            tensor, own = split(_weighted(output, weight))
+            if chosen is not None and len(chosen) < batch:
+                tensor = tensor.new_zeros(batch, *tensor.shape[1:]).index_add(0, chosen, tensor)
+                own = None if own is None else split(reads[0])[1]
+            total = tensor if total is None else total + tensor
+            mask = own if mask is None else mask
+        if total is None:  # every weight is zero: the shape of what is not there comes from the first module
+            first, mask = split(self._output(plan, 0, reads, values, batch, context))
+            total = torch.zeros_like(first)
+        return total if mask is None else Masked(total, mask)
 
     def _module(self, key: str) -> Module:
         return cast(Module, self.held[key])
@@ -278,12 +330,13 @@ def _frozen_prefix(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
     prefix: set[str] = set()
     for name in path.canonical_order:
         step = path.steps[name]
-        if all(isinstance(r, Frozen) for r in step.refs()) and all(r in prefix or r in path.inputs for r in step.reads):
+        settled = all(read in prefix or read in path.inputs for read in step.all_reads())
+        if settled and all(isinstance(ref, Frozen) for ref in step.refs()):
             prefix.add(name)
     if path.output in prefix:
         return frozenset(prefix), (path.output,)
     rest = [name for name in path.canonical_order if name not in prefix]
-    read = {r for name in rest for r in path.steps[name].reads}
+    read = {r for name in rest for r in path.steps[name].all_reads()}
     boundary = [n for n in (*path.inputs, *path.canonical_order) if n in read and (n in prefix or n in path.inputs)]
     return frozenset(prefix), tuple(boundary)
 
@@ -317,19 +370,31 @@ def _frozen_parts(path: Path) -> Iterator[tuple[str, tuple[Frozen, ...]]]:
             yield name, first
 
 
-def _call(module: Module, deltas: list[Delta], reads: list[Value], context: Context) -> Value:
+def _rows(value: Value, rows: Tensor) -> Value:
+    return Masked(value.value[rows], value.mask[rows]) if isinstance(value, Masked) else value[rows]
+
+
+def _call(module: Module, deltas: list[tuple[Delta, list[Value]]], reads: list[Value], context: Context) -> Value:
+    """Run a module with deltas, each with the values of its condition."""
     if not deltas:
         return module(*reads, context=context)
-    weights: dict[str, Tensor] = dict(module.named_parameters())
-    for delta in deltas:
+    before: dict[str, Tensor] = dict(module.named_parameters())
+    weights = before
+    changes: dict[str, list[Callable[[Any], Any]]] = {}
+    for delta, condition in deltas:
         weights = delta.weights(weights)
+        for site, change in delta.inside(*condition).items():
+            changes.setdefault(site, []).append(change)
+    changed = {name: tensor for name, tensor in weights.items() if tensor is not before[name]}
 
     def call(*inputs: Value, context: Context) -> Value:
-        return functional_call(module, weights, inputs, {"context": context})
+        inner = {"context": context.changed(module, changes)}
+        return functional_call(module, changed, inputs, inner) if changed else module(*inputs, **inner)
 
     around: Callable[..., Value] = call
-    for delta in deltas:
-        around = partial(delta.around, around)
+    for delta, condition in deltas:
+        given: dict[str, Any] = {"condition": tuple(condition)} if condition else {}
+        around = partial(delta.around, around, **given)
     return around(*reads, context=context)
 
 

@@ -118,7 +118,7 @@ def _add_path(graph: nx.MultiDiGraph, task: str, path: Path, frozen_by: Mapping[
     for name in path.canonical_order:
         step = path.steps[name]
         sources = [node for read in step.reads for node in outputs[read]]
-        depths[name] = 1 + max((depths[read] for read in step.reads), default=-1)
+        depths[name] = 1 + max((depths[read] for read in step.all_reads()), default=-1)
         nodes = []
 
         def add(ref: ModuleRef, kind: str, reads: list[str], *, at: int, port: Port) -> str:
@@ -143,10 +143,12 @@ def _add_path(graph: nx.MultiDiGraph, task: str, path: Path, frozen_by: Mapping[
         for module in step.modules:
             nodes.append(add(module, kind, sources, at=depths[name], port=ports[name]))
         for delta in step.deltas:
-            node = add(delta.module, "delta", [], at=depths[name], port=ports[name])
+            conditions = [node for read in delta.reads for node in outputs[read]]
+            node = add(delta.module, "delta", conditions, at=depths[name], port=ports[name])
             graph.add_edge(node, nodes[delta.host], key=f"{task} changes", task=task, kind="changes")
         if not isinstance(step.combine, str):
-            router = add(step.combine, "router", sources, at=depths[name], port=ports[name])
+            gate = [node for read in step.gated_by for node in outputs[read]]
+            router = add(step.combine, "router", gate, at=depths[name], port=ports[name])
             for node in nodes:
                 graph.add_edge(router, node, key=f"{task} weighs", task=task, kind="weighs")
         outputs[name] = nodes

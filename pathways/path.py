@@ -24,7 +24,7 @@ from pathways.modules import (
     port_to_json,
     ref_from_json,
 )
-from pathways.modules.build import part_ports
+from pathways.modules.build import is_delta, part_ports
 from pathways.modules.table import BUILT_IN
 
 from .errors import PathError
@@ -35,14 +35,22 @@ _CONCAT = ModuleSpec("concat")
 
 @dataclass(frozen=True)
 class DeltaRef:
-    """A delta module and which of the step's modules (by position) it changes."""
+    """A delta module, which of the step's modules (by position) it changes, and what it is conditioned on.
+
+    Args:
+        host: the position of the module that it changes.
+        module: the delta.
+        reads: names of earlier steps or inputs, the values of its condition (a noise level, a task's code).
+    """
 
     host: int
     module: ModuleRef
+    reads: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The reference as plain data."""
-        return {"host": self.host, "module": self.module.to_json()}
+        reads = {"reads": list(self.reads)} if self.reads else {}
+        return {"host": self.host, "module": self.module.to_json(), **reads}
 
 
 @dataclass(frozen=True)
@@ -55,12 +63,41 @@ class Step:
         combine: `sum`, `mean`, `concat` (over the last axis of vectors and tokens, over the channels of
             images and signals) or a router module whose output (B, modules) weights the outputs.
         deltas: changes inside modules of this step, applied in order.
+        gate: what a router reads, where it decides by something else than the modules do, such as a task's code.
+
+    Raises:
+        PathError: `gate` without a router.
     """
 
     modules: tuple[ModuleRef, ...]
     reads: tuple[str, ...] = ()
     combine: str | ModuleRef = "sum"
     deltas: tuple[DeltaRef, ...] = ()
+    gate: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.gate is not None and isinstance(self.combine, str):
+            raise PathError(f"`gate` must be left out without a router, found {list(self.gate)} for {self.combine!r}.")
+
+    @property
+    def gated_by(self) -> tuple[str, ...]:
+        """What its router reads."""
+        return self.reads if self.gate is None else self.gate
+
+    def all_reads(self) -> tuple[str, ...]:
+        """All that the step reads: its modules, its router, its deltas; each name once."""
+        conditions = (read for delta in self.deltas for read in delta.reads)
+        return tuple(dict.fromkeys([*self.reads, *(self.gate or ()), *conditions]))
+
+    def map_reads(self, change: Callable[[str], str]) -> Step:
+        """The step with each name that it reads changed."""
+
+        def changed(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(map(change, names))
+
+        deltas = tuple(replace(delta, reads=changed(delta.reads)) for delta in self.deltas)
+        gate = None if self.gate is None else changed(self.gate)
+        return Step(self.modules, changed(self.reads), self.combine, deltas, gate)
 
     def refs(self) -> Iterator[ModuleRef]:
         """All module references of the step: modules, deltas, router and the parts of each."""
@@ -72,7 +109,7 @@ class Step:
         """The step with each reference changed, parts first."""
         combine = self.combine if isinstance(self.combine, str) else _map_ref(self.combine, change)
         deltas = tuple(replace(d, module=_map_ref(d.module, change)) for d in self.deltas)
-        return Step(tuple(_map_ref(m, change) for m in self.modules), self.reads, combine, deltas)
+        return Step(tuple(_map_ref(m, change) for m in self.modules), self.reads, combine, deltas, self.gate)
 
     def to_json(self) -> dict[str, Any]:
         """The step as plain data."""
@@ -81,22 +118,28 @@ class Step:
         data: dict[str, Any] = {"modules": modules, "reads": list(self.reads), "combine": combine}
         if self.deltas:
             data["deltas"] = [d.to_json() for d in self.deltas]
+        if self.gate is not None:
+            data["gate"] = list(self.gate)
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Step:
         """The step that `to_json` wrote."""
-        unknown = set(data) - {"modules", "reads", "combine", "deltas"}
+        unknown = set(data) - {"modules", "reads", "combine", "deltas", "gate"}
         if unknown:
             raise ValueError(
-                f"a step has `modules`, `reads`, `combine` and `deltas`, found {sorted(unknown)} beside them."
+                f"a step has `modules`, `reads`, `combine`, `deltas` and `gate`, found {sorted(unknown)} beside them."
             )
         combine = data["combine"]
         return cls(
             tuple(ref_from_json(m) for m in data["modules"]),
             tuple(map(str, data["reads"])),
             combine if isinstance(combine, str) else ref_from_json(combine),
-            tuple(DeltaRef(int(d["host"]), ref_from_json(d["module"])) for d in data.get("deltas", ())),
+            tuple(
+                DeltaRef(int(d["host"]), ref_from_json(d["module"]), tuple(map(str, d.get("reads", ()))))
+                for d in data.get("deltas", ())
+            ),
+            tuple(map(str, data["gate"])) if data.get("gate") is not None else None,
         )
 
 
@@ -181,7 +224,7 @@ class Path:
         def visit(name: str) -> None:
             if name in self.inputs or name in order:
                 return
-            for read in self.steps[name].reads:
+            for read in self.steps[name].all_reads():
                 visit(read)
             order.append(name)
 
@@ -207,11 +250,16 @@ class Path:
             combine: Any = step.combine if isinstance(step.combine, str) else identity(step.combine)
             if isinstance(combine, str) and len(step.modules) == 1:
                 combine = None  # one module's output is what it is, whatever joins it with nothing is called
+            def condition(delta: DeltaRef) -> list[Any]:
+                return [[hashes[read] for read in delta.reads]] if delta.reads else []
+
+            gate = {} if step.gate is None else {"gate": [hashes[read] for read in step.gate]}
             hashes[name] = content_hash({
                 "modules": [identity(m) for m in step.modules],
-                "deltas": [[d.host, identity(d.module)] for d in step.deltas],
+                "deltas": [[d.host, identity(d.module), *condition(d)] for d in step.deltas],
                 "combine": combine,
                 "reads": [hashes[read] for read in step.reads],
+                **gate,
             })
         return FrozenDict(hashes)
 
@@ -280,12 +328,14 @@ class Path:
                     f"step {name!r}: `host` of a delta must be below {len(step.modules)}, found {delta.host}."
                 )
             try:
-                facts(delta.module.spec, (), host=(step.modules[delta.host].spec, reads), families=families)
+                conditions = tuple(ports[read] for read in delta.reads)
+                facts(delta.module.spec, conditions, host=(step.modules[delta.host].spec, reads), families=families)
             except ValueError as error:
                 raise PathError(f"step {name!r}: {error}") from None
         if not isinstance(step.combine, str):
             try:
-                router = facts(step.combine.spec, reads, families=families).output
+                gate = tuple(ports[read] for read in step.gated_by)
+                router = facts(step.combine.spec, gate, families=families).output
             except ValueError as error:
                 raise PathError(f"step {name!r}: its router: {error}") from None
             if router != Vector(len(step.modules)):
@@ -314,18 +364,25 @@ class Path:
                 sizes[ref.id if isinstance(ref, Frozen) else ref.name] = found.parameters
                 inside = part_ports(ref.spec, ref_ports, families) if ref.spec.parts else None
                 for part_name, part in ref.spec.parts.items():
-                    add(part, inside(part_name))  # type: ignore[misc]
+                    add(part, inside(part_name), host if is_delta(part.spec, families) else None)  # type: ignore[misc]
                 return found.flops
 
+            spent = []
             for module, found in zip(step.modules, known[name], strict=True):
                 if module.spec.parts:
                     add(module, reads)
                 else:
                     sizes[module.id if isinstance(module, Frozen) else module.name] = found.parameters
-                flops += found.flops
-            flops += sum(add(d.module, (), (step.modules[d.host].spec, reads)) for d in step.deltas)
+                spent.append(found.flops)
+            for d in step.deltas:
+                conditions = tuple(ports[read] for read in d.reads)
+                spent[d.host] += add(d.module, conditions, (step.modules[d.host].spec, reads))
             if not isinstance(step.combine, str):
-                flops += add(step.combine, reads)
+                gate = tuple(ports[read] for read in step.gated_by)
+                flops += add(step.combine, gate)
+                active = facts(step.combine.spec, gate, families=families).active
+                spent = sorted(spent, reverse=True)[:active]  # a sparse router runs so many; count the dearest
+            flops += sum(spent)
         return PathCosts(FrozenDict(sizes), flops)
 
     # -- plain data ---------------------------------------------------------------------------------------
@@ -390,7 +447,7 @@ def _in_order(inputs: Mapping[str, Port], steps: Mapping[str, Step]) -> dict[str
             raise PathError(
                 f"`combine` of step {name!r} must be one of {COMBINATIONS} or a router module, found {step.combine!r}."
             )
-        for read in step.reads:
+        for read in step.all_reads():
             if read not in inputs and read not in steps:
                 raise PathError(
                     f"step {name!r} reads {read!r}, which is neither an input {list(inputs)} nor a step {list(steps)}."
@@ -398,7 +455,7 @@ def _in_order(inputs: Mapping[str, Port], steps: Mapping[str, Step]) -> dict[str
     ordered: dict[str, Step] = {}
     waiting = dict(steps)
     while waiting:
-        ready = [name for name, step in waiting.items() if all(r in inputs or r in ordered for r in step.reads)]
+        ready = [name for name, step in waiting.items() if all(r in inputs or r in ordered for r in step.all_reads())]
         if not ready:
             raise PathError(f"steps {sorted(waiting)} read each other in a circle: a path has none.")
         for name in ready:

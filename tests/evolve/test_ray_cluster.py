@@ -328,7 +328,8 @@ def test_a_steady_search_is_replayed_without_training(
 def test_an_interrupted_driver_leaves_no_worker(raylets: Raylets, shared: Ray, tmp_path: FilePath) -> None:
     shared.close()
     config, out = tmp_path / "config.yaml", tmp_path / "run"
-    write_yaml(config, {**STREAM, "tasks": [{"source": "digits_tasks", "groups": [[0, 1, 2]]}]})
+    slow = {"steps": 1200, "batch": 16}  # so that the run is there when it is interrupted
+    write_yaml(config, {**STREAM, "training": slow, "tasks": [{"source": "digits_tasks", "groups": [[0, 1, 2]]}]})
     words = ["run", str(config), "--out", str(out), "--engine", "ray", "--address", raylets.address, "--workers", "2"]
     with chaos.driver(raylets, out, *words) as process:
         recorded(out, 2)

@@ -9,8 +9,11 @@ import pathways.testing
 from pathways.modules import BUILT_IN, FAMILIES, Delta, Families, Module, ModuleSpec, Vector, build
 from pathways.testing import DeltaFamilySuite, ModuleFamilySuite
 
+HOME = Path(pathways.modules.__file__).parent
 FILES = sorted(
-    path.stem for path in Path(pathways.modules.__file__).parent.glob("*.py") if path.stem != "__init__"
+    ".".join(path.relative_to(HOME).with_suffix("").parts)
+    for path in HOME.rglob("*.py")
+    if path.stem != "__init__"
 )
 SUITES = sorted(path.stem for path in Path(pathways.testing.__file__).parent.glob("*_family.py"))
 

@@ -92,7 +92,7 @@ def test_balance_is_added_in_training_only():
 
 
 def test_the_load_is_the_chance_of_being_chosen_again():
-    from pathways.modules.router import _chances
+    from pathways.modules.routing.noisy_topk import _chances
 
     router, x = make(experts=4, k=2, seed=3), noise(1, 6, seed=4)
     clean, deviation = router.gate(x).detach() / 3, torch.tensor([[0.5, 1.0, 1.5, 0.8]])

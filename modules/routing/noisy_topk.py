@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .checks import number, whole
-from .context import Context
-from .flops import product
-from .module import Module, one_port
-from .ports import Port, Vector
+from ..checks import number, whole
+from ..context import Context
+from ..flops import product
+from ..module import Module, one_port
+from ..ports import Port, Vector
 
 
 class TopKRouter(Module):
@@ -54,6 +54,7 @@ class TopKRouter(Module):
         self.gate = nn.Linear(port.dim, experts, bias=False)
         self.noise = nn.Linear(port.dim, experts, bias=False)
         self.output = Vector(experts)
+        self.active = k
 
     def initialise(self, generator: torch.Generator) -> None:
         """Set both gates to zero."""

@@ -8,8 +8,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from .checks import number, whole
-from .module import Delta, Module
+from ..checks import number, whole
+from ..module import Delta, Module
 
 
 class LoRA(Delta):
