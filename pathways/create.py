@@ -1,10 +1,8 @@
-"""Making a run directory, and the roots that ship with the package."""
+"""Making a run directory."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -23,6 +21,7 @@ from .manifest import SystemRecord
 from .mirror import Mirror
 from .path import Path
 from .pool import Pool
+from .root import Root, shipped_roots
 from .trainer.calibrate import stack_size
 from .trainer.numerics import numerics
 
@@ -30,7 +29,7 @@ from .trainer.numerics import numerics
 def create_system(
     directory: FilePath,
     seed: int,
-    root: Path | str | None,
+    root: Path | Root | str | None,
     training: Training,
     families: Families,
     dispatch: int,
@@ -56,16 +55,20 @@ def create_system(
         raise ConfigError(f"`dispatch` must be a whole number of at least 1, found {dispatch!r}.")
     device = device_here(device)
     stack = stack_size(stack, device)
-    headless = install_root(root, Pool(directory / "pool")) if isinstance(root, str) else root
+    given = Root.named(root) if isinstance(root, str) else root
+    headless = given.path if isinstance(given, Root) else given
     if headless is not None:
         headless.ports(families)
+    if isinstance(given, Root):
+        given.install(Pool(directory / "pool"))
     resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch, "stack": stack}
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
     resolved.pop("ledger", None)  # where it is recorded does not change what is computed
     run = content_hash([resolved, headless.to_json() if headless else None])
     claim = claimed(ledger, content_hash([run, place or str(directory.resolve())])) if ledger else None
     record = SystemRecord(
-        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=claim
+        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=claim,
+        source=given.source if isinstance(given, Root) else {},
     )
     manifest.write_system(directory, record)
 
@@ -94,30 +97,12 @@ def install_root(name: str, pool: Pool) -> Path:
     """Copy a root's blobs into a pool; returns its headless path.
 
     Args:
-        name: of a shipped root (see `shipped_roots`), or a folder that `export --format root` wrote.
+        name: of a shipped root (see `shipped_roots`), or a folder that `export --format root` or `Root.write` wrote.
         pool: where the blobs go.
     """
-    folder: Any = resources.files("pathways") / "roots" / name
-    if not _is_name(name) or not (folder / "path.json").is_file():
-        folder = FilePath(name)
-    if not (folder / "path.json").is_file():
-        raise ConfigError(f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}.")
-    path = Path.from_json(json.loads((folder / "path.json").read_text()))
-    for blob in path.frozen():
-        data = (folder / f"{blob}.safetensors").read_bytes()
-        if blob not in pool:
-            write_atomically(pool.path(blob), data)
-        pool.get(blob, fresh=True)
-    return path
+    root = Root.named(name)
+    root.install(pool)
+    return root.path
 
 
-def shipped_roots() -> list[str]:
-    """The names of the roots that ship with the package."""
-    folder = resources.files("pathways") / "roots"
-    if not folder.is_dir():
-        return []
-    return sorted(entry.name for entry in folder.iterdir() if (entry / "path.json").is_file())
-
-
-def _is_name(name: str) -> bool:
-    return name.replace("-", "").replace("_", "").isalnum()
+__all__ = ["claimed", "create_system", "create_there", "install_root", "shipped_roots"]

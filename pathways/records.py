@@ -43,6 +43,7 @@ class SystemRecord:
         format: the version of the file.
         ledger: where its ledger is, if that is not in the run directory: its `url` without password, and what it
             is called there (`run`).
+        source: where the root's weights came from, plain data, where the root says it.
     """
 
     run: str
@@ -52,6 +53,7 @@ class SystemRecord:
     training: Training = Training()  # noqa: RUF009 - immutable
     format: int = FORMAT
     ledger: Mapping[str, str] | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain data."""
@@ -59,6 +61,7 @@ class SystemRecord:
             "format": self.format, "run": self.run, "seed": self.seed, "numerics": thaw(self.numerics),
             "root": None if self.root is None else self.root.to_json(), "training": self.training.to_json(),
             **({"ledger": dict(self.ledger)} if self.ledger else {}),
+            **({"source": thaw(self.source)} if self.source else {}),
         }
 
     @classmethod
@@ -71,6 +74,7 @@ class SystemRecord:
         record = cls(
             fields.text("run"), fields.integer("seed"), fields.mapping("numerics"), root, training,
             ledger=_ledger(fields.inside("ledger")) if fields.has("ledger") else None,
+            source=fields.mapping("source") if fields.has("source") else {},
         )  # fmt: skip
         fields.done()
         return record
