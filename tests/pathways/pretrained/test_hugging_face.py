@@ -2,11 +2,16 @@ import logging
 
 import pytest
 import torch
+from helpers_tiny import task_of
 from pretrained_networks import assembled
 
+import pathways
+from pathways import evolve
+from pathways.candidate import Training
 from pathways.errors import PathwaysError
 from pathways.modules import Families, Frozen, Ids, Masked, ModuleSpec, Tokens, Vector, facts, port_to_json
 from pathways.pretrained import GPT2, Bert, ViT, bert, gpt2, vit
+from pathways.program import Program
 from pathways.testing import ModuleFamilySuite
 
 transformers = pytest.importorskip("transformers", reason="the extra `pretrained` is not installed")
@@ -146,3 +151,27 @@ class TestViTEmbeddings(ModuleFamilySuite):
                 {**SMALL, **IMAGES}, "sdpa")  # fmt: skip
     ports = tuple(vit(network("ViT", {**SMALL, **IMAGES})).path.inputs.values())
     families = Families([ViT])
+
+
+@pytest.mark.parametrize(("kind", "config", "splitter", "family"), [
+    ("Bert", {**SMALL, **TEXTS}, bert, Bert), ("GPT2", WORDS, gpt2, GPT2),
+])  # fmt: skip
+def test_a_run_on_texts_is_evolved_verified_and_exported(kind, config, splitter, family, tmp_path):
+    def words(split, x):
+        ids = (10 * x.clamp(-1, 1)).long() + 12
+        lengths = 3 + torch.arange(len(ids)) % 4
+        return {"text": Masked(ids, torch.arange(ids.shape[1]) < lengths[:, None])}
+
+    task = task_of("one", {"text": Ids(None, 30)}, words)
+    root = splitter(network(kind, config))
+    strategy = evolve.MuNet(generations=1, children=2, rates={"clone:block1": 1.0}, mutable_rates=False)
+    place, training = tmp_path / "run", Training(steps=4, batch=12)
+    with pathways.System.create(place, root=root, families=[family], training=training, stack=1) as system:
+        system.learn(task, strategy)
+        assert system.verify().ok
+        test = task.splits["test"].inputs["text"]
+        program = Program(system.export("one", "pt2", tmp_path / "one.pt2"))
+        for places in (6, 4):
+            value = Masked(test.value[:, :places], test.mask[:, :places])
+            expected = system.predict("one", {"text": value})
+            assert torch.allclose(program(value.value, value.mask).softmax(1), expected, atol=1e-5)
