@@ -159,6 +159,51 @@ def test_b5_what_the_parts_of_a_block_read_is_normalised():
         torch.testing.assert_close(normed.var(-1, unbiased=False), torch.ones(2, 6), atol=1e-4, rtol=0)
 
 
+def shapes(*ports, **config):
+    """By site, the shape of the value there."""
+    block, found = make(*ports, **config), {}
+
+    def note(site):
+        def change(value):
+            found[site] = tuple(value.shape)
+            return value
+
+        return change
+
+    context = Context().changed(block, {site: (note(site),) for site in block.sites})
+    x = [noise(2, port.length, port.dim) for port in ports]
+    assert torch.equal(block(*x, context=context), block(*x, context=Context()))
+    return found
+
+
+@pytest.mark.parametrize("config", [{}, {"causal": True}])
+def test_changes_at_its_sites_that_change_nothing_leave_the_bits(config):
+    token, head = (2, 5, 8), (2, 2, 5, 4)
+    assert shapes(Tokens(5, 8), **config) == {
+        "normed": token, "query": head, "logits": (2, 2, 5, 5), "mixed": head, "attended": token,
+        "normed_ff": token, "inner": (2, 5, 32), "transformed": token,
+    }
+
+
+def test_the_logits_of_cross_attention_are_those_of_the_memory():
+    assert shapes(Tokens(3, 8), Tokens(5, 6))["logits"] == (2, 2, 3, 5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_change_of_the_logits_is_a_bias_of_attention(causal):
+    block, x, bias = make(Tokens(None, 8), causal=causal), noise(2, 6, 8), noise(2, 1, 6, 6, seed=3)
+    mask = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
+    context = Context().changed(block, {"logits": (lambda logits: logits + bias,)})
+    found = block._attend(block.norm(x), block.norm(x), mask, context)
+    allowed = mask[:, None, None, :] & (torch.ones(6, 6).tril().bool() if causal else True)
+    allowed = allowed | torch.eye(6, dtype=torch.bool) if causal else allowed
+    query, (key, value) = block.query(block.norm(x)), block.key_value(block.norm(x)).chunk(2, -1)
+    logits = block._per_head(query) @ block._per_head(key).transpose(-1, -2) / 2 + bias
+    mixed = logits.masked_fill(~allowed, float("-inf")).softmax(-1) @ block._per_head(value)
+    expected = block.project(mixed.transpose(1, 2).flatten(2))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("ports", "config", "message"),
     [
