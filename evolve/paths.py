@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from pathways.convert import conversion
 from pathways.errors import ConfigError, PathError
 from pathways.modules import (
     BUILT_IN,
@@ -67,8 +68,8 @@ def with_head(
         families: the module families that specs may name.
 
     Returns:
-        The path, with a `flatten` (images) or `pool` (tokens, signals) step before the head where the
-        root does not end in a vector.
+        The path, with the steps before the head that `conversion` names where the root does not end in a vector:
+        `flatten` of images, `pool` of tokens and signals, `embed` and `pool` of ids.
 
     Raises:
         PathError: the inputs do not fit the root, or the root has a step called `head`.
@@ -85,10 +86,11 @@ def with_head(
         raise PathError("`root` must be headless, found a step called 'head': take it off first.")
     steps = dict(root.steps)
     last = root.output
-    converter = to_vector(root.ports(families)[last])
-    if converter is not None:
-        steps[f"{last}.{converter.family}"] = Step((glue(f"{last}.{converter.family}", converter),), (last,))
-        last = f"{last}.{converter.family}"
+    for converter in conversion(root.ports(families)[last], Vector, families):
+        draft = glue(f"{last}.{converter.family}", converter)
+        # Only what has no weights is one blob in every task.
+        steps[draft.name] = Step((replace(draft, start=Init()) if converter.family == "embed" else draft,), (last,))
+        last = draft.name
     steps["head"] = Step((Draft(name, head_spec(target), start),), (last,))
     return Path(root.inputs, steps, "head")
 
