@@ -9,6 +9,7 @@ from typing import Any
 from pathways.convert import Glue, width_of
 from pathways.errors import PathError
 from pathways.modules import (
+    Delta,
     Draft,
     Families,
     Frozen,
@@ -22,6 +23,8 @@ from pathways.modules import (
 )
 from pathways.modules.build import is_delta, part_ports, shell
 from pathways.path import Path, Step
+
+from .outline import reads_input
 
 What = str | ModuleSpec
 """A family's name, where the family says which configuration fits, or a spec."""
@@ -77,8 +80,7 @@ def why_not(what: What, ports: Sequence[Port], families: Families) -> str:
 
 
 def put(
-    path: Path, name: str, spec: ModuleSpec, reads: Sequence[tuple[str, Glue]], behind: Glue, place: str,
-    families: Families,
+    path: Path, name: str, spec: ModuleSpec, reads: Sequence[tuple[str, Glue]], behind: Glue, place: str
 ) -> Path:
     """The path with a fresh module in a step `name`, and glue before and behind it.
 
@@ -89,16 +91,14 @@ def put(
         reads: what it reads, each with the modules between.
         behind: the modules behind it.
         place: the step or input whose readers read the module instead.
-        families: the families that specs may name.
     """
     taken = set(path.drafts())
     made: dict[str, Step] = {}
 
     def chained(last: str, glue: Glue, side: str) -> str:
         for each in glue:
-            step = glue_name(name, side, made)
-            start = Init() if _has_weights(each) else Init(0)  # what has no weights is one blob in every task
-            made[step] = Step((Draft(free(step, taken), each, start),), (last,))
+            step = glue_name(name, side, {*path.steps, *made})
+            made[step] = Step((glue_draft(step, each, taken),), (last,))
             last = step
         return last
 
@@ -128,8 +128,12 @@ def glue_name(step: str, side: str, taken: Collection[str]) -> str:
     return f"{step}+{side}{number}"
 
 
-def _has_weights(spec: ModuleSpec) -> bool:
-    return spec.family in ("embed", "linear", "conv")
+def glue_draft(name: str, spec: ModuleSpec, taken: set[str]) -> Draft:
+    """A draft of a module of `pathways.convert`; `taken` gets its name."""
+    name = free(name, taken)
+    taken.add(name)
+    # What has no weights starts from a fixed seed, so that it is one blob in every task.
+    return Draft(name, spec, Init() if spec.family in ("embed", "linear", "conv") else Init(0))
 
 
 def fresh_draft(name: str, spec: ModuleSpec, taken: set[str]) -> Draft:
@@ -185,24 +189,43 @@ def checked(before: Path, after: Path, families: Families) -> Path:
                     f"step {name!r} has weights for ({', '.join(str(old[read]) for read in was.reads)}), found "
                     f"({reads}) before it: put a module between that converts."
                 )
-    if before.output == after.output and _is_head(after, after.output, families):
-        if old[before.output] != new[after.output]:
-            raise PathError(
-                f"the head must give {old[before.output]} as before, found {new[after.output]}: keep what it reads."
-            )
+    was_given, given = old[before.output], new[after.output]
+    if before.output == after.output and is_head(after, after.output, families) and was_given != given:
+        raise PathError(f"the head must give {was_given} as before, found {given}: put another head there.")
+    if not reads_input(after):
+        raise PathError(f"a path must read an input, one of {list(before.inputs)}, found none read.")
+    _check_shared(after, new)
     if after.hash == before.hash:
         raise PathError("a mutation must change the path, found one that is the same: put another module there.")
     return after
 
 
-def _is_head(path: Path, step: str, families: Families) -> bool:
+def _check_shared(path: Path, ports: Mapping[str, Port]) -> None:
+    """A draft that stands in several steps reads the same ports in each."""
+    seen: dict[str, tuple[Port, ...]] = {}
+    for name, step in path.steps.items():
+        reads = tuple(ports[read] for read in step.reads)
+        for ref in step.modules:
+            if isinstance(ref, Draft) and seen.setdefault(ref.name, reads) != reads:
+                raise PathError(
+                    f"draft {ref.name!r} must read the same ports wherever it is, found others at {name!r}."
+                )
+
+
+def is_head(path: Path, step: str, families: Families) -> bool:
+    """Whether a step is a head."""
     return any(getattr(families[ref.spec.family], "head", False) for ref in path.steps[step].modules)
 
 
-def refuse_head(path: Path, step: str, families: Families) -> None:
-    """Raise a `PathError` where a step is a head: `replace_head` changes it."""
-    if step in path.steps and _is_head(path, step, families):
+def require_place(path: Path, step: str, what: What | None, families: Families) -> None:
+    """Raise a `PathError` where a step is a head, or what is put there is a head or a delta."""
+    if step in path.steps and is_head(path, step, families):
         raise PathError(f"step {step!r} must not be a head, found one: `replace_head` puts another head there.")
+    family = None if what is None else family_of(what)
+    if family is not None and issubclass(families[family], Delta):
+        raise PathError(f"family `{family}` must be a module, found a delta: `add_delta` puts it inside one.")
+    if family is not None and getattr(families[family], "head", False):
+        raise PathError(f"family `{family}` must not be a head, found one: `replace_head` puts it at the end.")
 
 
 def require_step(path: Path, step: str) -> Step:
