@@ -147,11 +147,12 @@ def warm(root: Path) -> Path:
 
 
 def without_head(path: Path) -> Path:
-    """The path up to what its head reads.
+    """The path up to what its head reads; of a path that mixes several, the first of them, which is its own.
 
     Raises:
         PathError: its output step does not read exactly one other step.
     """
+    path = path if path.head == path.output else Path(path.inputs, path.steps, path.head)
     reads = path.steps[path.output].reads
     if len(reads) != 1 or reads[0] not in path.steps:
         raise PathError(

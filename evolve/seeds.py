@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pathways.champions import Champions
@@ -81,6 +81,11 @@ class Seeds(Sequence[Member]):
             if (trunk := list(self.steps_of(place).values())[-1]) not in seen:
                 seen.add(trunk)
                 yield place
+
+    def others(self, taken: Collection[str]) -> list[int]:
+        """The places of trained seeds whose trunks are not taken, of equal trunks the first; none is made for it."""
+        trunks = {place: list(self.steps_of(place).values())[-1] for place in self._places()}
+        return [place for place, trunk in trunks.items() if trunk not in taken and not (place == 0 and self.untrained)]
 
     def score(self, trunk: str, score: float) -> None:
         """Say what the seeds of a trunk have scored."""
