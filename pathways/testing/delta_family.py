@@ -9,9 +9,9 @@ from safetensors.torch import load, save
 from torch.func import functional_call
 
 from pathways.modules import BUILT_IN, Context, Delta, Families, Module, ModuleSpec, Port, Value, build, facts
-from pathways.modules.ports import example, split
+from pathways.modules.ports import example, like, split
 
-from .module_family import assert_same, seeded
+from .module_family import assert_same, lessons, moved, seeded
 
 
 class DeltaFamilySuite:
@@ -22,6 +22,7 @@ class DeltaFamilySuite:
         host: the spec of the module it changes.
         ports: the host's input ports.
         families: the families that both specs may name.
+        learned: what 30 steps of Adam must leave at most of the distance to a trained delta's outputs, as a share.
 
     Example:
         >>> from pathways.modules import Vector
@@ -35,6 +36,7 @@ class DeltaFamilySuite:
     host: ModuleSpec
     ports: tuple[Port, ...] = ()
     families: Families = BUILT_IN
+    learned: float = 0.8
 
     def built_host(self) -> Module:
         """The host, frozen, in evaluation mode."""
@@ -120,3 +122,37 @@ class DeltaFamilySuite:
         loaded.load_state_dict(load(content), assign=True)
         assert save(loaded.state_dict()) == content
         assert_same(self.run(host, delta, values), self.run(host, loaded, values))
+
+    def test_it_learns_and_the_host_stays(self) -> None:
+        """Steps of Adam on the delta bring the host's output nearer to a wanted one; the host's bytes do not change."""
+        host, delta, values = self.built_host(), self.built(), self.values()
+        before, plain = save(host.state_dict()), self.run(host, delta, values)
+        wanted = self.run(host, self.trained(), values)
+        first, last = lessons(delta.parameters(), lambda: self.run(host, delta, values), wanted, host.output)
+        assert last <= self.learned * first, f"the loss went from {first:.4g} to {last:.4g}"
+        assert not torch.equal(split(self.run(host, delta, values))[0], split(plain)[0])
+        assert save(host.state_dict()) == before
+
+    def test_it_computes_in_64_bits(self) -> None:
+        """In float64 the host gives float64 under it, and what it gives in float32."""
+        host, delta = self.built_host(), self.trained()
+        narrow = _doubled(self.run(host, delta, self.values()))
+        moved(host, torch.float64)
+        wide = self.run(host, moved(delta, torch.float64), [_doubled(value) for value in self.values()])
+        assert split(wide)[0].dtype == torch.float64
+        assert_same(narrow, wide, 1e-3)
+
+    def test_what_fitting_gives_fits(self) -> None:
+        """The configuration for this host, where there is one, can be built, and starts neutral."""
+        host, values = self.built_host(), self.values()
+        config = self.families[self.spec.family].fitting(host)
+        if config is None:
+            return
+        delta = build(ModuleSpec(self.spec.family, dict(config)), (), seeded(0), host=host, families=self.families)
+        assert isinstance(delta, Delta)
+        assert_same(self.run(host, delta, values), host(*values, context=Context()))
+
+
+def _doubled(value: Value) -> Value:
+    tensor, _ = split(value)
+    return like(value, tensor.double() if tensor.is_floating_point() else tensor)
