@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pathways.convert import reading, through
 from pathways.errors import PathError
-from pathways.modules import BUILT_IN, Families, ModuleSpec, Port, Vector, facts
+from pathways.modules import BUILT_IN, Delta, Families, ModuleSpec, Port, Vector, facts
 from pathways.path import Path, Step
 
 from .fitted import (
@@ -130,12 +130,19 @@ def _gate(
     )
 
 
+def weights_two(what: What, families: Families) -> bool:
+    """Whether a family or a spec weights the two modules of a step by a vector."""
+    return any(True for _ in _routers(what, (Vector(8),), families))
+
+
 def _routers(what: What, ports: tuple[Port, ...], families: Families) -> Iterator[ModuleSpec]:
     """The specs that give a weight for each of two modules; of a family those first that run one at a time."""
     specs = [what] if isinstance(what, ModuleSpec) else []
     if isinstance(what, str):
         cls = families[what]
-        config = cls.fitting(ports) or {}  # type: ignore[arg-type]
+        if issubclass(cls, Delta):
+            return
+        config = cls.fitting(ports) or {}
         counts = ({"experts": 2}, {"modules": 2}, {})
         specs = [ModuleSpec(what, {**config, **n, **k}, cls.version) for k in ({"k": 1}, {}) for n in counts]
     for spec in specs:
@@ -146,4 +153,4 @@ def _routers(what: What, ports: tuple[Port, ...], families: Families) -> Iterato
             continue
 
 
-__all__ = ["add_branch", "drop_branch"]
+__all__ = ["add_branch", "drop_branch", "weights_two"]

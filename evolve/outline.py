@@ -5,6 +5,7 @@
 | `block1.adapter` | the adapter of layer `block1` |
 | `block1+conv` | a module of family `conv` that was put behind `block1` |
 | `block1+in1`, `block1+out1` | glue before and behind `block1`, see `pathways.convert` |
+| `block1+gate1`, `block1+code` | what a router or a delta of `block1` reads |
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ def is_addition(name: str, steps: Collection[str]) -> bool:
 def is_glue(name: str, step: str, side: str = "(in|out)") -> bool:
     """Whether a name is that of glue of a step; `side` is `in`, `out` or a pattern of both."""
     return re.fullmatch(rf"{re.escape(step)}\+{side}\d+", name) is not None
+
+
+def is_inner(name: str) -> bool:
+    """Whether a step only serves another one: its glue, what its router or its delta reads."""
+    return re.fullmatch(r".*\+((in|out|gate)\d+|code'*(\.vector)?)", name) is not None
 
 
 def bare(path: Path, step: str) -> Path:
