@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "adapter": "adapter:Adapter",
+    "as_tokens": "as_tokens:AsTokens",
+    "blank": "glue_blank:Blank",
     "classifier": "heads:Classifier",
     "concat": "glue:Concat",
+    "connector": "connector:Connector",
     "conv": "conv:Conv",
     "decoder": "decoder:Decoder",
     "detach": "glue:Detach",
@@ -24,6 +27,7 @@ FAMILIES: dict[str, str] = {
     "linear": "linear:Linear",
     "lora": "deltas.lora:LoRA",
     "mlp": "mlp:MLP",
+    "path_router": "routing.path_router:PathRouter",
     "pool": "glue:Pool",
     "pool_adapter": "pool_adapter:PoolAdapter",
     "positions": "positions:Positions",
