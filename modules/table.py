@@ -12,21 +12,30 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "adapter": "adapter:Adapter",
+    "adapter_generator": "deltas.hyper_adapter:AdapterGenerator",
+    "bottleneck": "deltas.bottleneck:Bottleneck",
     "classifier": "heads:Classifier",
     "concat": "glue:Concat",
     "conv": "conv:Conv",
     "detach": "glue:Detach",
     "embed": "embed:Embed",
     "flatten": "glue:Flatten",
+    "hyper_adapter": "deltas.hyper_adapter:HyperAdapter",
+    "hypergrid": "deltas.hypergrid:HyperGrid",
+    "hypernetwork": "deltas.hypernetwork:HyperNetwork",
+    "ia3": "deltas.ia3:IA3",
     "learned_tokens": "tokens:LearnedTokens",
     "linear": "linear:Linear",
     "lora": "deltas.lora:LoRA",
     "pool": "glue:Pool",
+    "prefix": "deltas.prefix:Prefix",
     "regressor": "heads:Regressor",
     "scale_gradient": "glue:ScaleGradient",
     "slice": "glue:Slice",
     "topk_router": "routing.noisy_topk:TopKRouter",
     "transformer": "transformer:Transformer",
+    "tuned_norms": "deltas.tuned_norms:TunedNorms",
+    "weight_generator": "deltas.hypernetwork:WeightGenerator",
 }
 
 
