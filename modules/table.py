@@ -22,6 +22,7 @@ FAMILIES: dict[str, str] = {
     "learned_tokens": "tokens:LearnedTokens",
     "linear": "linear:Linear",
     "lora": "deltas.lora:LoRA",
+    "moe": "moe:MoE",
     "path_router": "routing.path_router:PathRouter",
     "pool": "glue:Pool",
     "regressor": "heads:Regressor",
