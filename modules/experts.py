@@ -52,7 +52,7 @@ class Experts(nn.Module):
 
     def __init__(self, count: int, inputs: int, hidden: int, outputs: int, activation: str = "gelu") -> None:
         super().__init__()
-        self.count, self.activation = count, activation_named(activation)
+        self.count, self.kind, self.activation = count, activation, activation_named(activation)
         self.up = nn.Parameter(torch.empty(count, hidden, inputs))
         self.down = nn.Parameter(torch.empty(count, outputs, hidden))
         # Biases have one axis, so that weight decay leaves them out.

@@ -144,6 +144,17 @@ class MoE(Module):
         read = (flat,) if self.gate == "input" else (flat, each(joined(inputs[1:])))
         return flat, self.router(*read, context=context), real
 
+    def active_share(self) -> float:
+        """The share of its parameters that a token runs through, parts included."""
+        router = self.router
+        active = router.active or router.output.dim  # type: ignore[attr-defined]
+        if self.experts is None:
+            sizes = sorted((sum(p.numel() for p in part.parameters()) for part in self.parts.values()), reverse=True)
+        else:
+            sizes = [sum(p.numel() for p in self.experts.parameters()) // self.experts.count] * self.experts.count
+        shared = sum(p.numel() for module in (self.norm, router) if module for p in module.parameters())
+        return (shared + sum(sizes[:active])) / (shared + sum(sizes))
+
     def flops(self) -> int:
         """The gate, and as many experts as run for a token, the dearest of the parts."""
         router = self.router

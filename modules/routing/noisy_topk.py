@@ -9,12 +9,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..checks import number, whole
 from ..context import Context
 from ..flops import product
 from ..module import Module
 from ..ports import Port, Vector
-from .gating import chances, fitting_gate, gate_dim, joined, normal, softmax_of_top, squared_variation
+from .gating import (
+    chances,
+    checked_k,
+    fitting_gate,
+    gate_dim,
+    joined,
+    normal,
+    softmax_of_top,
+    squared_variation,
+    weight_of,
+)
 
 
 class TopKRouter(Module):
@@ -48,11 +57,7 @@ class TopKRouter(Module):
     def __init__(self, ports: tuple[Port, ...], *, experts: int, k: int, balance: float = 0.01) -> None:
         super().__init__()
         dim = gate_dim(self.family, ports)
-        if whole("k", k) > whole("experts", experts):
-            raise ValueError(f"`k` must be at most `experts`, found {k} of {experts}.")
-        if number("balance", balance) < 0:
-            raise ValueError(f"`balance` must be at least 0, found {balance!r}.")
-        self.experts, self.k, self.balance = experts, k, balance
+        self.experts, self.k, self.balance = experts, checked_k(k, experts), weight_of("balance", balance)
         self.gate = nn.Linear(dim, experts, bias=False)
         self.noise = nn.Linear(dim, experts, bias=False)
         self.output = Vector(experts)
