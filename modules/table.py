@@ -25,6 +25,7 @@ FAMILIES: dict[str, str] = {
     "linear": "linear:Linear",
     "lora": "deltas.lora:LoRA",
     "moe": "moe:MoE",
+    "moe_attention": "moe_attention:MoEAttention",
     "mutual_router": "routing.mutual_information:MutualRouter",
     "path_router": "routing.path_router:PathRouter",
     "pool": "glue:Pool",

@@ -29,7 +29,8 @@ class EntropyRouter(Module):
     runs the paths of its tasks in turn, so that modalities that share experts, each in its own path, are told apart.
 
     Args:
-        ports: one `Vector`; and where a batch mixes modalities, `Vector(modalities)`, one-hot for each row.
+        ports: one `Vector`; and where a batch mixes modalities, `Vector(modalities)`, the share that each row has in
+            each; one-hot as a rule.
         experts: how many modules it weights.
         k: how many of them get a weight.
         wanted: the least number of experts of a modality; a list where modalities differ.
@@ -83,10 +84,13 @@ class EntropyRouter(Module):
 
     def _loss(self, p: Tensor, modality: Tensor) -> Tensor:
         """The loss of rows p (B, experts) of which each has a share (B, modalities) in every modality."""
+        modality = modality.clamp_min(0).to(p.dtype)
         count = modality.sum(0)
         shares = modality / count.clamp_min(1e-9)
         local = shares.T @ entropy(p)
-        short = (p.new_tensor(self.thresholds) - entropy(shares.T @ p)).clamp_min(0)
+        # A modality without rows has no mean: the entropy of nothing has no finite slope.
+        spread = entropy((shares.T @ p).clamp_min(1e-9))
+        short = (p.new_tensor(self.thresholds) - spread).clamp_min(0)
         return ((self.local * local + self.balance * short) * (count > 0)).sum()
 
     def flops(self) -> int:
