@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "adapter": "adapter:Adapter",
+    "agreement": "routing.agreement:Agreement",
     "classifier": "heads:Classifier",
     "concat": "glue:Concat",
     "conditioned_router": "routing.conditioned:ConditionedRouter",
@@ -20,7 +21,9 @@ FAMILIES: dict[str, str] = {
     "detach": "glue:Detach",
     "embed": "embed:Embed",
     "entropy_router": "routing.entropy:EntropyRouter",
+    "expert_memory": "routing.memory:ExpertMemory",
     "flatten": "glue:Flatten",
+    "keyed_pool": "routing.keyed_pool:KeyedPool",
     "learned_tokens": "tokens:LearnedTokens",
     "linear": "linear:Linear",
     "lora": "deltas.lora:LoRA",
