@@ -17,21 +17,26 @@ from pathways.modules import (
     ModuleSpec,
     Port,
     Start,
+    Tokens,
     Vector,
     Warm,
 )
 from pathways.path import Path, Step
-from pathways.task import Classes, Target
+from pathways.task import Classes, Sequences, Spans, Target
 
 
 def head_spec(target: Target) -> ModuleSpec:
-    """The head of a task: a classifier for classes, a regressor for values.
+    """The head of a task: a classifier for classes, a regressor for values, one for each token for what has places.
 
     >>> head_spec(Classes(3)).family
     'classifier'
     """
     if isinstance(target, Classes):
         return ModuleSpec("classifier", {"classes": target.n})
+    if isinstance(target, Sequences):
+        return ModuleSpec("sequence", {"classes": target.n})
+    if isinstance(target, Spans):
+        return ModuleSpec("span")
     return ModuleSpec("regressor", {"values": target.n})
 
 
@@ -40,6 +45,19 @@ def to_vector(port: Port) -> ModuleSpec | None:
     if isinstance(port, Vector):
         return None
     return ModuleSpec("flatten" if isinstance(port, Image) else "pool")
+
+
+def before_head(target: Target, port: Port) -> ModuleSpec | None:
+    """The weightless module between a trunk that gives `port` and the head: none for what has places.
+
+    Raises:
+        PathError: the target has places and the trunk gives no tokens.
+    """
+    if not isinstance(target, (Sequences, Spans)):
+        return to_vector(port)
+    if not isinstance(port, Tokens):
+        raise PathError(f"a path for {target.kind} must end in Tokens before its head, found {port}: do not pool them.")
+    return None
 
 
 def glue(name: str, spec: ModuleSpec) -> Draft:
@@ -68,10 +86,11 @@ def with_head(
 
     Returns:
         The path, with a `flatten` (images) or `pool` (tokens, signals) step before the head where the
-        root does not end in a vector.
+        root does not end in a vector. Sequences and spans have heads that read tokens as they are.
 
     Raises:
-        PathError: the inputs do not fit the root, or the root has a step called `head`.
+        PathError: the inputs do not fit the root, the root has a step called `head`, or gives no tokens to a target
+            that has places.
 
     Example:
         >>> linear = Draft("linear", ModuleSpec("linear", {"dim": 8}))
@@ -85,7 +104,7 @@ def with_head(
         raise PathError("`root` must be headless, found a step called 'head': take it off first.")
     steps = dict(root.steps)
     last = root.output
-    converter = to_vector(root.ports(families)[last])
+    converter = before_head(target, root.ports(families)[last])
     if converter is not None:
         steps[f"{last}.{converter.family}"] = Step((glue(f"{last}.{converter.family}", converter),), (last,))
         last = f"{last}.{converter.family}"

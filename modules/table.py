@@ -27,7 +27,9 @@ FAMILIES: dict[str, str] = {
     "pool": "glue:Pool",
     "regressor": "heads:Regressor",
     "scale_gradient": "glue:ScaleGradient",
+    "sequence": "io.sequence:SequenceHead",
     "slice": "glue:Slice",
+    "span": "io.span:Span",
     "topk_router": "routing.noisy_topk:TopKRouter",
     "transformer": "transformer:Transformer",
 }
