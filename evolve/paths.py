@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from pathways.errors import ConfigError, PathError
@@ -133,6 +133,21 @@ def fit_inputs(root: Path, inputs: Mapping[str, Port]) -> Path:
     raise PathError(
         f"the root reads ({wanted}) and the task has ({found}): use a root that was made for these inputs."
     )
+
+
+def blanked(path: Path, inputs: Collection[str]) -> Path:
+    """`path` without what some inputs say: all that read one of them read zeros in its place.
+
+    >>> from pathways.modules import Vector
+    >>> linear = Draft("linear", ModuleSpec("linear", {"dim": 8}))
+    >>> path = Path({"x": Vector(4)}, {"a": Step((linear,), ("x",))}, "a")
+    >>> blanked(path, ["x"]).steps["a"].reads
+    ('x.blank',)
+    """
+    blank = {name: f"{name}.blank" for name in inputs}
+    steps = {new: Step((glue(new, ModuleSpec("blank")),), (old,)) for old, new in blank.items()}
+    read = {name: step.map_reads(lambda read: blank.get(read, read)) for name, step in path.steps.items()}
+    return Path(path.inputs, {**steps, **read}, path.output)
 
 
 def fresh(root: Path) -> Path:
