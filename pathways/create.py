@@ -126,12 +126,8 @@ def install_root(name: str, pool: Pool) -> Path:
         name: of a shipped root (see `shipped_roots`), or a folder that `export --format root` wrote.
         pool: where the blobs go.
     """
-    folder: Any = resources.files("pathways") / "roots" / name
-    if not _is_name(name) or not (folder / "path.json").is_file():
-        folder = FilePath(name)
-    if not (folder / "path.json").is_file():
-        raise ConfigError(f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}.")
-    path = Path.from_json(json.loads((folder / "path.json").read_text()))
+    folder = _root_folder(name)
+    path = shipped_path(name)
     for blob in path.frozen():
         data = (folder / f"{blob}.safetensors").read_bytes()
         if blob not in pool:
@@ -140,12 +136,26 @@ def install_root(name: str, pool: Pool) -> Path:
     return path
 
 
+def shipped_path(name: str) -> Path:
+    """The headless path of a root that ships, or of the folder of one, without its blobs."""
+    return Path.from_json(json.loads((_root_folder(name) / "path.json").read_text()))
+
+
 def shipped_roots() -> list[str]:
     """The names of the roots that ship with the package."""
     folder = resources.files("pathways") / "roots"
     if not folder.is_dir():
         return []
     return sorted(entry.name for entry in folder.iterdir() if (entry / "path.json").is_file())
+
+
+def _root_folder(name: str) -> Any:
+    folder: Any = resources.files("pathways") / "roots" / name
+    if not _is_name(name) or not (folder / "path.json").is_file():
+        folder = FilePath(name)
+    if not (folder / "path.json").is_file():
+        raise ConfigError(f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}.")
+    return folder
 
 
 def _is_name(name: str) -> bool:
