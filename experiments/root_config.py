@@ -110,7 +110,7 @@ def root_from(data: Any, place: Place) -> AnyRoot | None:
     if len(ways) != 1:
         raise place.error(f"must have one of {list(_KEYS[:4])}, found {ways}.")
     if ways == ["architecture"]:
-        return build(Root, data, place)  # type: ignore[no-any-return]
+        return build(Root, data, place)
     root: Laid = build(Laid, data, place)
     if root.steps:
         root = replace(root, steps=_explicit(root.steps), output=root.output or str(list(root.steps)[-1]))
