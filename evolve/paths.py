@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from pathways.choose_root import fit_inputs
@@ -92,6 +92,21 @@ def with_head(
         last = f"{last}.{converter.family}"
     steps["head"] = Step((Draft(name, head_spec(target), start),), (last,))
     return Path(root.inputs, steps, "head")
+
+
+def blanked(path: Path, inputs: Collection[str]) -> Path:
+    """`path` without what some inputs say: all that read one of them read zeros in its place.
+
+    >>> from pathways.modules import Vector
+    >>> linear = Draft("linear", ModuleSpec("linear", {"dim": 8}))
+    >>> path = Path({"x": Vector(4)}, {"a": Step((linear,), ("x",))}, "a")
+    >>> blanked(path, ["x"]).steps["a"].reads
+    ('x.blank',)
+    """
+    blank = {name: f"{name}.blank" for name in inputs}
+    steps = {new: Step((glue(new, ModuleSpec("blank")),), (old,)) for old, new in blank.items()}
+    read = {name: step.map_reads(lambda read: blank.get(read, read)) for name, step in path.steps.items()}
+    return Path(path.inputs, {**steps, **read}, path.output)
 
 
 def fresh(root: Path) -> Path:
@@ -203,6 +218,6 @@ def _names(root: Path) -> dict[tuple[str, str], str]:
 
 
 __all__ = [
-    "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side", "to_vector", "warm",
+    "blanked", "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side", "to_vector", "warm",
     "with_head", "without_head",
 ]
