@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "adapter": "adapter:Adapter",
+    "as_tokens": "as_tokens:AsTokens",
     "blank": "glue_blank:Blank",
     "classifier": "heads:Classifier",
     "concat": "glue:Concat",
