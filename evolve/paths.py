@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
+from pathways.convert import conversion
 from pathways.errors import ConfigError, PathError
 from pathways.modules import (
     BUILT_IN,
@@ -67,8 +68,8 @@ def with_head(
         families: the module families that specs may name.
 
     Returns:
-        The path, with a `flatten` (images) or `pool` (tokens, signals) step before the head where the
-        root does not end in a vector.
+        The path, with the steps before the head that `conversion` names where the root does not end in a vector:
+        `flatten` of images, `pool` of tokens and signals, `embed` and `pool` of ids.
 
     Raises:
         PathError: the inputs do not fit the root, or the root has a step called `head`.
@@ -85,10 +86,11 @@ def with_head(
         raise PathError("`root` must be headless, found a step called 'head': take it off first.")
     steps = dict(root.steps)
     last = root.output
-    converter = to_vector(root.ports(families)[last])
-    if converter is not None:
-        steps[f"{last}.{converter.family}"] = Step((glue(f"{last}.{converter.family}", converter),), (last,))
-        last = f"{last}.{converter.family}"
+    for converter in conversion(root.ports(families)[last], Vector, families):
+        draft = glue(f"{last}.{converter.family}", converter)
+        # Only what has no weights is one blob in every task.
+        steps[draft.name] = Step((replace(draft, start=Init()) if converter.family == "embed" else draft,), (last,))
+        last = draft.name
     steps["head"] = Step((Draft(name, head_spec(target), start),), (last,))
     return Path(root.inputs, steps, "head")
 
@@ -116,6 +118,21 @@ def fit_inputs(root: Path, inputs: Mapping[str, Port]) -> Path:
     )
 
 
+def blanked(path: Path, inputs: Collection[str]) -> Path:
+    """`path` without what some inputs say: all that read one of them read zeros in its place.
+
+    >>> from pathways.modules import Vector
+    >>> linear = Draft("linear", ModuleSpec("linear", {"dim": 8}))
+    >>> path = Path({"x": Vector(4)}, {"a": Step((linear,), ("x",))}, "a")
+    >>> blanked(path, ["x"]).steps["a"].reads
+    ('x.blank',)
+    """
+    blank = {name: f"{name}.blank" for name in inputs}
+    steps = {new: Step((glue(new, ModuleSpec("blank")),), (old,)) for old, new in blank.items()}
+    read = {name: step.map_reads(lambda read: blank.get(read, read)) for name, step in path.steps.items()}
+    return Path(path.inputs, {**steps, **read}, path.output)
+
+
 def fresh(root: Path) -> Path:
     """The architecture of `root`, each module a draft that starts from random weights.
 
@@ -130,11 +147,12 @@ def warm(root: Path) -> Path:
 
 
 def without_head(path: Path) -> Path:
-    """The path up to what its head reads.
+    """The path up to what its head reads; of a path that mixes several, the first of them, which is its own.
 
     Raises:
         PathError: its output step does not read exactly one other step.
     """
+    path = path if path.head == path.output else Path(path.inputs, path.steps, path.head)
     reads = path.steps[path.output].reads
     if len(reads) != 1 or reads[0] not in path.steps:
         raise PathError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .attention import fitting_heads
 from .checks import flag, number, whole
 from .context import Context
 from .flops import nominal, product
@@ -34,6 +36,8 @@ class Transformer(Module):
         causal: whether a token attends only to itself and those before it (self-attention only).
         residual_scale: factor on the initial weights that write into the residual stream; at 0 the block
             starts as the identity.
+        parallel: whether attention and the feed-forward part read the same `x`, and both are added to it; the
+            parameters are those of the serial form.
 
     Raises:
         PortError: not one or two `Tokens`.
@@ -46,12 +50,15 @@ class Transformer(Module):
     """
 
     family = "transformer"
-    reference = "Vaswani et al. 2017 (1706.03762), section 3; pre-norm: Xiong et al. 2020 (2002.04745)"
+    reference = (
+        "Vaswani et al. 2017 (1706.03762), section 3; pre-norm: Xiong et al. 2020 (2002.04745); "
+        "parallel: Chowdhery et al. 2022 (2204.02311), section 2"
+    )
     sites = ("normed", "query", "logits", "mixed", "attended", "normed_ff", "inner", "transformed")
 
     def __init__(
         self, ports: tuple[Port, ...], *, heads: int, ff: int = 4, causal: bool = False,
-        residual_scale: float = 1.0,
+        residual_scale: float = 1.0, parallel: bool = False,
     ) -> None:
         super().__init__()
         tokens = [port for port in ports if isinstance(port, Tokens)]
@@ -66,6 +73,7 @@ class Transformer(Module):
         if flag("causal", causal) and self.cross:
             raise ValueError("`causal` must be false where a second input is read, found true.")
         self.causal, self.heads, self.residual_scale = causal, heads, number("residual_scale", residual_scale)
+        self.parallel = flag("parallel", parallel)
         self.norm = nn.LayerNorm(dim)
         self.norm_memory = nn.LayerNorm(memory.dim) if self.cross else None
         self.query = nn.Linear(dim, dim)
@@ -100,9 +108,10 @@ class Transformer(Module):
         normed = context.at(self, "normed", self.norm(x))
         memory, mask = split(inputs[-1])
         memory = normed if self.norm_memory is None else self.norm_memory(memory)
-        x = x + context.at(self, "attended", self._attend(normed, memory, mask, context))
-        inner = F.gelu(self.up(context.at(self, "normed_ff", self.norm_ff(x))))
-        return like(value, x + context.at(self, "transformed", self.down(context.at(self, "inner", inner))))
+        attended = x + context.at(self, "attended", self._attend(normed, memory, mask, context))
+        fed = x if self.parallel else attended
+        inner = F.gelu(self.up(context.at(self, "normed_ff", self.norm_ff(fed))))
+        return like(value, attended + context.at(self, "transformed", self.down(context.at(self, "inner", inner))))
 
     def _attend(self, x: Tensor, memory: Tensor, mask: Tensor | None, context: Context) -> Tensor:
         query = context.at(self, "query", self._per_head(self.query(x)))
@@ -138,3 +147,11 @@ class Transformer(Module):
     def flops(self) -> int:
         """Projections, attention and the feed-forward part."""
         return self._flops
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """A block that starts as the identity."""
+        tokens = [port for port in ports if isinstance(port, Tokens)]
+        if len(ports) not in (1, 2) or len(tokens) != len(ports):
+            return None
+        return {"heads": fitting_heads(tokens[0].dim), "residual_scale": 0.0}

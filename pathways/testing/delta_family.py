@@ -17,9 +17,9 @@ from pathways.modules import BUILT_IN, Context, Delta, Facts, Families, Module, 
 from pathways.modules.build import is_delta, part_ports
 from pathways.modules.flops import NOMINAL_LENGTH
 from pathways.modules.merge import merged
-from pathways.modules.ports import example, split
+from pathways.modules.ports import example, like, split
 
-from .module_family import assert_same, seeded
+from .module_family import assert_same, lessons, moved, seeded
 
 
 class DeltaFamilySuite:
@@ -31,6 +31,7 @@ class DeltaFamilySuite:
         ports: the host's input ports.
         conditions: the ports of what it reads as its condition.
         families: the families that both specs may name.
+        learned: what 30 steps of Adam must leave at most of the distance to a trained delta's outputs, as a share.
         draws: whether its initial weights depend on the seed.
 
     Example:
@@ -46,6 +47,7 @@ class DeltaFamilySuite:
     ports: tuple[Port, ...] = ()
     conditions: tuple[Port, ...] = ()
     families: Families = BUILT_IN
+    learned: float = 0.8
     draws: bool = True
 
     def built_host(self) -> Module:
@@ -211,6 +213,30 @@ class DeltaFamilySuite:
         loaded.load_state_dict(load(content), assign=True)
         assert save(loaded.state_dict()) == content
         assert_same(self.run(host, delta, values), self.run(host, loaded, values))
+
+    def test_it_learns_and_the_host_stays(self) -> None:
+        """Steps of Adam on the delta bring the host's output nearer to a wanted one; the host's bytes do not change."""
+        host, delta, values = self.built_host(), self.built(moved=True), self.values()
+        before, plain = save(host.state_dict()), self.run(host, delta, values)
+        wanted = self.run(host, self.trained(), values)
+        first, last = lessons(delta.parameters(), lambda: self.run(host, delta, values), wanted, host.output)
+        assert last <= self.learned * first, f"the loss went from {first:.4g} to {last:.4g}"
+        assert not torch.equal(split(self.run(host, delta, values))[0], split(plain)[0])
+        assert save(host.state_dict()) == before
+
+    def test_it_computes_in_64_bits(self) -> None:
+        """In float64 the host gives float64 under it, and what it gives in float32."""
+        host, delta = self.built_host(), self.trained()
+        narrow = _doubled(self.run(host, delta, self.values()))
+        moved(host, torch.float64)
+        wide = self.run(host, moved(delta, torch.float64), [_doubled(value) for value in self.values()])
+        assert split(wide)[0].dtype == torch.float64
+        assert_same(narrow, wide, 1e-3)
+
+
+def _doubled(value: Value) -> Value:
+    tensor, _ = split(value)
+    return like(value, tensor.double() if tensor.is_floating_point() else tensor)
 
 
 def move(module: nn.Module, seed: int) -> None:

@@ -127,7 +127,7 @@ def transferability(record: Record, works: Sequence[Work]) -> str:
     """
     measure, found = estimator(record), []
     for work in works:
-        read = work.model.path.steps[work.model.path.output].reads[0]
+        read = work.model.path.steps[work.model.path.head].reads[0]
         features = through(work.model, work.train.values, (read,))[read]
         n = len(work.train.targets)
         found.append(float(measure(features[:n].cpu().double(), work.train.targets.cpu())))  # type: ignore[union-attr]

@@ -31,6 +31,11 @@ class TestTransformerCrossMaskedQueries(ModuleFamilySuite):
     ports = (Tokens(None, 8), Tokens(4, 8))
 
 
+class TestTransformerParallel(ModuleFamilySuite):
+    spec = ModuleSpec("transformer", {"heads": 2, "parallel": True})
+    ports = (Tokens(None, 8),)
+
+
 def make(*ports, **config):
     block = build(ModuleSpec("transformer", {"heads": 2, **config}), ports, torch.Generator().manual_seed(0))
     return block.eval()
@@ -119,6 +124,39 @@ def test_a_residual_scale_of_zero_starts_as_the_identity():
     full, half = make(Tokens(5, 8)), make(Tokens(5, 8), residual_scale=0.5)
     assert torch.equal(half.down.weight, full.down.weight / 2)
     assert torch.equal(half.up.weight, full.up.weight)
+
+
+def test_t34_parallel_differs_from_serial_with_the_same_parameters():
+    serial, parallel = make(Tokens(5, 8)), make(Tokens(5, 8), parallel=True)
+    x = noise(2, 5, 8)
+    state = serial.state_dict()
+    assert list(state) == list(parallel.state_dict())
+    assert all(torch.equal(state[name], tensor) for name, tensor in parallel.state_dict().items())
+    assert parallel.flops() == serial.flops()
+    found = parallel(x, context=Context())
+    assert not torch.allclose(found, serial(x, context=Context()), atol=1e-2)
+    branches = []
+    for silent in ("project", "down"):
+        alone = make(Tokens(5, 8))
+        for parameter in getattr(alone, silent).parameters():
+            torch.nn.init.zeros_(parameter)
+        branches.append(alone(x, context=Context()) - x)
+    torch.testing.assert_close(found, x + branches[0] + branches[1], atol=1e-5, rtol=1e-5)
+
+
+def test_b1_a_causal_output_does_not_depend_on_any_later_token():
+    block, x = make(Tokens(6, 8), causal=True), noise(1, 6, 8).requires_grad_()
+    block(x, context=Context())[0, 3].sum().backward()
+    assert bool(x.grad[0, :4].any(1).all())
+    assert not bool(x.grad[0, 4:].any())
+
+
+def test_b5_what_the_parts_of_a_block_read_is_normalised():
+    block, x = make(Tokens(6, 8)), 5 * noise(2, 6, 8) + 3
+    for norm in (block.norm, block.norm_ff):
+        normed = norm(x)
+        torch.testing.assert_close(normed.mean(-1), torch.zeros(2, 6), atol=1e-5, rtol=0)
+        torch.testing.assert_close(normed.var(-1, unbiased=False), torch.ones(2, 6), atol=1e-4, rtol=0)
 
 
 def shapes(*ports, **config):
