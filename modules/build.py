@@ -69,6 +69,7 @@ def build(
                 module: Module | Delta = cls(host, *condition, **config)
             else:
                 module = cls(tuple(ports), **config)
+                module.inputs = tuple(ports)
         except TypeError as error:
             raise ValueError(
                 f"the configuration of family `{spec.family}` does not fit, found {config}: {error}."

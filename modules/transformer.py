@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -82,6 +83,8 @@ class Transformer(Module):
         self.up = nn.Linear(dim, whole("ff", ff) * dim)
         self.down = nn.Linear(ff * dim, dim)
         self.output = query
+        self.site_ports = {site: query for site in ("normed", "attended", "normed_ff", "transformed")}
+        self.site_ports["inner"] = replace(query, dim=ff * dim)
         rows, places = nominal(query.length), nominal(memory.length)
         projections = 2 * product(rows, dim, dim) + product(places, memory.dim, 2 * dim)
         self._flops = projections + 2 * product(rows, dim, places) + 2 * product(rows, dim, ff * dim)
