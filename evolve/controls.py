@@ -16,12 +16,12 @@ from typing import Any, ClassVar
 
 from pathways.candidate import Candidate, Result, Training
 from pathways.errors import ConfigError
-from pathways.modules import Frozen, FrozenDict, Warm
+from pathways.modules import Frozen, FrozenDict, Port, Warm
 from pathways.path import Path
 from pathways.strategy import View, Winner
 
 from .hyperparameters import INHERIT, SPACE, HyperparameterStudy, Sampler, as_hyperparameters, check_space
-from .paths import fresh, on_trunk_of, require_root, warm, with_head, without_head
+from .paths import blanked, fit_inputs, fresh, on_trunk_of, require_root, warm, with_head, without_head
 from .settings import as_training, settings_json, whole_number
 
 
@@ -94,13 +94,41 @@ class Control:
 
 @dataclass(frozen=True)
 class Independent(Control):
-    """The root's architecture from scratch, for each task alone."""
+    """The root's architecture from scratch, for each task alone.
+
+    Args:
+        inputs: of tasks with several inputs, those that are seen; the others are blanked (every number zero), in the
+            same network. Tasks that have not all of these, or no others, are left out. `None` sees all.
+
+    Example:
+        >>> Independent(name="without-audio", inputs=["image"]).inputs
+        ('image',)
+    """
 
     name: str = "independent"
+    inputs: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inputs is not None:
+            if isinstance(self.inputs, str) or not self.inputs:
+                raise ConfigError(f"`inputs` must be a list of names of inputs, found {self.inputs!r}.")
+            object.__setattr__(self, "inputs", tuple(map(str, self.inputs)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as plain data; without `inputs` where all are seen, as runs from before there was a choice."""
+        return {key: value for key, value in super().to_json().items() if key != "inputs" or value is not None}
+
+    def serves(self, inputs: Mapping[str, Port]) -> bool:
+        """Whether it is run for a task of these inputs."""
+        return self.inputs is None or set(self.inputs) < set(inputs)
 
     def begin(self, view: View) -> OneAsk:
         """Start the search for one task."""
-        return self.search(view, _alone(view, fresh(require_root(view.root, self.name))))
+        root = fit_inputs(fresh(require_root(view.root, self.name)), view.task.inputs)
+        if self.inputs is not None:
+            root = blanked(root, set(root.inputs) - set(self.inputs))
+        return self.search(view, _alone(view, root))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathways.modules import ModuleSpec
 from pathways.racing import as_rule
 from pathways.strategy import View
 
+from .change_blocks import BLOCK_KINDS, CHOICES, as_choices, check_choices, resolved
 from .guard import as_guard
 from .hyperparameters import INHERIT, SPACE, as_hyperparameters, check_space
 from .member import FRESH, STATES
@@ -64,7 +65,8 @@ class MuNet:
             untrained root is probed even where this is 0, since that trains it.
         rates: the first probability of each mutation, by name (`clone:block4`, `adapter:block1`, `lr`,
             `adapter_dim`, `add-top`, `drop-top`) or by its kind (`clone`, `adapter`, `hyperparameter`,
-            `layers`); what is named neither way never happens.
+            `layers`); what is named neither way never happens. `drop` takes any step or module out whose readers can
+            do without it; for others see `blocks`, `deltas`.
         mutable_rates: whether each rate is itself inherited and mutable, along `rate_steps`; 0 stays 0. `one` makes
             all that are not 0 one rate, which is a hyperparameter of the path, `mu`.
         rate_steps: the values of mutable rates, in rising order.
@@ -115,6 +117,15 @@ class MuNet:
         multipath: whether a path that was trained for the task may be mixed, frozen, with paths of other tasks by a
             router (kind `paths` of `rates`): `true`, or `{paths: [2, 3], main: 0.8, lr_mult: 0.05}`, see `Multipath`.
             Only for tasks that are learned by themselves.
+        blocks: the families that evolution may put behind a step (kind `insert` of `rates`, or `insert:block1`), in
+            place of its modules (`replace`) or beside them (`branch`): names, of which each family says what fits
+            (`Module.fitting`), or module specs; `all` is every family. Between ports that differ stand the modules of
+            `pathways.convert`; what does not fit is not put there. What a child inserts its own children clone, adapt
+            and drop like layers. Rates of these kinds are 0 unless they are given.
+        deltas: the families, names or specs, that evolution may put inside a frozen module (`delta`), where also any
+            delta may be taken out again; `all` is every delta.
+        routers: the families, names or specs, one of which, or none, weights a frozen module and the one that is put
+            beside it (`branch`); `all` is every router that can.
 
     Raises:
         ConfigError: a setting out of range; the message names it.
@@ -157,6 +168,9 @@ class MuNet:
     survivors: str = BEST
     optimizer_state: str = FRESH
     multipath: Any = None
+    blocks: Any = ()
+    deltas: Any = ()
+    routers: Any = ()
     jointly: ClassVar[bool] = True  # tells configurations that it learns several tasks in one search
     name: str = field(default="munet", init=False)
 
@@ -192,6 +206,9 @@ class MuNet:
         guard = True if self.guard is None and isinstance(self.parents, Prior) else self.guard
         object.__setattr__(self, "guard", as_guard(guard))
         object.__setattr__(self, "multipath", as_multipath(self.multipath))
+        for name in CHOICES:
+            object.__setattr__(self, name, as_choices(name, getattr(self, name)))
+        check_choices({name: getattr(self, name) for name in CHOICES}, self.rates)
         Score(self.size, self.compute)
         self._check_training()
         self._check_rates()
@@ -206,9 +223,9 @@ class MuNet:
             replace(Training(), **changes)
 
     def _check_rates(self) -> None:
-        names = {*KINDS, *MORE_KINDS, *self.space, "adapter_dim", "add-top", "drop-top"}
+        names = {*KINDS, *MORE_KINDS, *BLOCK_KINDS, *self.space, "adapter_dim", "add-top", "drop-top"}
         for name, rate in self.rates.items():
-            if name not in names and name.split(":")[0] not in ("clone", "adapter", "optimizer"):
+            if name not in names and name.split(":")[0] not in ("clone", "adapter", "optimizer", *BLOCK_KINDS):
                 raise ConfigError(f"`rates` must name mutations or their kinds, such as {list(KINDS)}, found {name!r}.")
             if not _probability(rate):
                 raise ConfigError(f"rate `{name}` must be a probability, found {rate!r}.")
@@ -243,8 +260,13 @@ class MuNet:
 
     def begin(self, view: View) -> MuNetSearch:
         """Start a search for one task, or for several that share a trunk."""
+        for name in CHOICES:
+            resolved(name, getattr(self, name), view.families)
         return SteadyMuNetSearch(self, view) if self.steady else MuNetSearch(self, view)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as plain data."""
-        return {key: value for key, value in settings_json(self).items() if key != "name"}
+        """The settings as plain data, without choices of families where there are none, as in earlier runs."""
+        return {
+            key: value for key, value in settings_json(self).items()
+            if key != "name" and (value or key not in CHOICES)
+        }  # fmt: skip

@@ -12,11 +12,12 @@ from pathways.candidate import Training
 from pathways.modules import Families, Frozen, Warm
 from pathways.path import Path
 
+from .change_blocks import CHOICES, change_blocks, changes_blocks, resolved
 from .member import Member
 from .multipath import KIND as PATHS
 from .multipath import Multipath, changed
 from .mutations import add_adapter, add_top, clone, drop_top, step_along
-from .outline import bare_top, blocks, is_adapter, layers
+from .outline import bare_top, blocks, is_adapter, is_inner, layers
 from .seeds import Seeds
 from .states import States
 
@@ -121,7 +122,7 @@ def _mutated(
     states = States(parent, training, settings, rates.happens)
     trunk = _train_own(trunk, parent.own, states)
     for step in blocks(trunk, families):
-        adapter = is_adapter(step, trunk)
+        adapter = is_adapter(step, trunk) or is_inner(step)
         if any(isinstance(ref, Frozen) for ref in trunk.steps[step].refs()) and rates.happens(f"clone:{step}", "clone"):
             trunk = clone(trunk, step, states.of(step, trunk))
             words.append(f"clone {step}")
@@ -130,6 +131,10 @@ def _mutated(
             if longer is not None:
                 trunk = longer
                 words.append(f"adapter {dim} after {step}")
+    if changes_blocks(settings.rates):  # draws only where something can come of it, so that earlier runs stay
+        choices = {name: resolved(name, getattr(settings, name), families) for name in CHOICES}
+        trunk, more = change_blocks(trunk, choices, families, rates)
+        words += more
     parents, kept = _lineage(parent, trunk, models), states.after(trunk, lambda blob: _giver_of(models, blob))
     member = replace(member, rates=rates.values, parents=parents, optimizers=kept)
     return Child(parent, member, trunk, (*words, *noted, *states.words)), bool(words)

@@ -10,7 +10,7 @@ from pathways.modules import Port
 from pathways.path import Path
 
 from .member import Member
-from .outline import is_adapter_name
+from .outline import is_addition
 
 Make = Callable[[str], Member | None]
 
@@ -122,7 +122,7 @@ class Seeds(Sequence[Member]):
             else:
                 below = [i for i, name in enumerate(names) if steps[name] == wanted]
             behind = names[min(below) + 1 :] if below else []
-            if all(name in bare.steps or is_adapter_name(name, names) for name in behind):
+            if all(name in bare.steps or is_addition(name, names) for name in behind):
                 continue
             if (trunk := tuple(steps.items())) not in seen:
                 seen.add(trunk)

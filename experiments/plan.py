@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pathways.candidate import Training
+from pathways.compare import served
 from pathways.cores import usable_cores
 from pathways.create import install_root
 from pathways.evolve.at_once import NAME as MEASURED
@@ -49,7 +50,6 @@ def plan(
     tasks = in_order(groups)
     models = _models(config, tasks)
     rate = measured_rate()
-    alone = [[model] for model in models]
     rest = iter(models)
     arrived = [([next(rest) for _ in group], getattr(group, "grouping", None)) for group in groups]
     divided = [(own, grouping) for own, grouping in arrived if grouping and 1 < grouping.budget < len(own)]
@@ -62,7 +62,9 @@ def plan(
     if isinstance(config.at_once, AtOnce) and len(models) > 1 and waves is None:
         sides[MEASURED] = _measuring(config.at_once, models, config, rate)
     for control in config.controls:
-        searches = [models] if getattr(control.strategy, "joint", False) else alone
+        seen = served(tasks, control.strategy)
+        own = [[model] for model, task in zip(models, tasks, strict=True) if task in seen]
+        searches = [models] if getattr(control.strategy, "joint", False) else own
         sides[control.strategy.name] = _side(control.strategy, config, searches, rate)
     total = {key: sum(side[key] for side in sides.values()) for key in ("candidates", "steps")}
     timed = all(side["seconds"] is not None for side in sides.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -97,3 +98,11 @@ class Adapter(Module):
     def flops(self) -> int:
         """The two products."""
         return self._flops
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """A bottleneck of a quarter of the width, and 64 at most."""
+        if len(ports) != 1 or not isinstance(ports[0], (Vector, Tokens, Image)):
+            return None
+        width = ports[0].channels if isinstance(ports[0], Image) else ports[0].dim
+        return {"dim": min(64, max(1, width // 4))}

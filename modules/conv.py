@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -143,6 +144,13 @@ class Conv(Module):
     def flops(self) -> int:
         """The convolution and the projection of the skip."""
         return self._flops
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """A convolution beside the identity, from an image to one of the same port."""
+        if len(ports) != 1 or not isinstance(ports[0], Image):
+            return None
+        return {"channels": ports[0].channels, "residual": True}
 
 
 def _channels_last(gradient: Tensor) -> Tensor:
