@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pathways.modules import BUILT_IN, Context, Delta, Facts, Families, Module, ModuleSpec, Port, Value, build, facts
 from pathways.modules.build import is_delta, part_ports
 from pathways.modules.flops import NOMINAL_LENGTH
-from pathways.modules.merge import mergeable, merged
+from pathways.modules.merge import merged
 from pathways.modules.ports import example, like, split
 
 from .module_family import assert_same, lessons, moved, seeded
@@ -174,7 +174,7 @@ class DeltaFamilySuite:
     def test_merged_weights_give_the_same_outputs(self) -> None:
         """A delta that changes weights only can be merged into the host, to the bit; others are refused."""
         host, delta, values = self.built_host(), self.trained(), self.values()
-        if not mergeable(delta):
+        if not delta.mergeable:
             message = ""
             try:
                 merged(host, [delta])

@@ -121,6 +121,8 @@ def test_only_heads_are_heads():
     assert {name for name in FAMILIES if getattr(BUILT_IN[name], "head", False)} == {
         "classifier",
         "regressor",
+        "sequence",
+        "span",
     }
 
 
