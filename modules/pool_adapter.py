@@ -56,7 +56,7 @@ class PoolAdapter(Module):
     def forward(self, *inputs: Any, context: Context) -> Tensor:
         """Map (B, s * s, d) to (B, side * side, dim)."""
         (x,) = inputs
-        blocks = x.reshape(len(x), self.side, self.block, self.side, self.block, -1)
+        blocks = x.unflatten(1, (self.side, self.block, self.side, self.block))
         return self.down(F.gelu(self.up(blocks.mean((2, 4)).flatten(1, 2))))
 
     def flops(self) -> int:
