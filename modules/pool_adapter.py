@@ -36,7 +36,7 @@ class PoolAdapter(Module):
     """
 
     family = "pool_adapter"
-    reference = "Zhou et al. 2023, InfMLLM (2311.06791), section 3.1"
+    reference = "Zhou et al. 2023, InfMLLM (2311.06791), section 3"
 
     def __init__(self, ports: tuple[Port, ...], *, side: int, dim: int, hidden: int | None = None) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ class StateSpace(Module):
     family = "state_space"
     reference = (
         "Gu and Dao 2023, Mamba (2312.00752), algorithm 2 and section 3.4; "
-        "not selective: Gu et al. 2022, S4D (2206.11893), section 3"
+        "not selective: Gu et al. 2022, S4D-Real (2206.11893)"
     )
 
     def __init__(
