@@ -82,7 +82,7 @@ class HyperGrid(Delta):
             needs(host, "inner", "transformed")
             if target != "down.weight":
                 raise ValueError(f"`target` must be left out where a condition is read, found {target!r}.")
-            self._host = [host]  # in a list, so that it is no part of ours; its matrix is read sample by sample
+            self.parts = {"host": host}  # its matrix is read sample by sample; in a plain dict it is no part of ours
             places = row_count(host.output)
             cells = product(1, size, row_cells + column_cells) + product(row_cells, 1, column_cells)
             self._flops = cells + product(places, shape[1], shape[0]) + product(places, column_cells, shape[0])
@@ -129,7 +129,7 @@ class HyperGrid(Delta):
             return inner
 
         def add(transformed: Tensor) -> Tensor:
-            weight = self._host[0].get_parameter(self.target)
+            weight = self.parts["host"].get_parameter(self.target)
             parts = weight.unflatten(1, (change.shape[2], -1))  # (out, column cells, columns of a cell)
             by_cell = torch.einsum("blck,ock->bloc", seen[-1].unflatten(-1, parts.shape[1:]), parts)
             gates = change.repeat_interleave(weight.shape[0] // change.shape[1], 1)
