@@ -145,10 +145,11 @@ class HyperAdapter(Delta):
         made = (self.own or self.parts["generator"])(codes, context=Context())
         shapes = [(self.dim, self.width), (self.width, self.dim), (self.width,), (self.width,)]
         pieces = made.split([prod(shape) for shape in shapes], 1)
-        return {
-            name: tuple(piece[i].reshape(shape) for piece, shape in zip(pieces, shapes, strict=True))
-            for i, name in enumerate(self.sites)
-        }  # type: ignore[return-value]
+        found = {}
+        for i, name in enumerate(self.sites):
+            down, up, gain, shift = (piece[i].reshape(shape) for piece, shape in zip(pieces, shapes, strict=True))
+            found[name] = (down, up, gain, shift)
+        return found
 
     def inside(self, *condition: Value) -> Mapping[str, Callable[[Any], Any]]:
         """An adapter at each site within the host."""

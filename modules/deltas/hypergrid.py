@@ -12,7 +12,7 @@ from ..checks import choice, whole
 from ..flops import product
 from ..flops import rows as row_count
 from ..module import Delta, Module, one_port
-from ..ports import Port, Value, Vector
+from ..ports import Port, Value, Vector, split
 from .lora import target_shape
 from .sites import Code, needs
 
@@ -121,7 +121,7 @@ class HyperGrid(Delta):
         """With a condition (B, size): what the gates of each sample change of `W inner` is added behind it."""
         if self.code is not None:
             return {}
-        change = self.cells(condition[0]) - 1.0  # type: ignore[operator]
+        change = self.cells(split(condition[0])[0]) - 1.0
         seen: list[Tensor] = []
 
         def note(inner: Tensor) -> Tensor:

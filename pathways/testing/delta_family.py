@@ -58,7 +58,8 @@ class DeltaFamilySuite:
 
     def parts(self, host: Module, moved: bool = False) -> dict[str, nn.Module]:
         """The parts that `spec` names, fresh or moved off their initial values."""
-        inside, found = part_ports(self.spec, self.conditions, self.families), {}
+        inside = part_ports(self.spec, self.conditions, self.families)
+        found: dict[str, nn.Module] = {}
         for name, ref in self.spec.parts.items():
             on = host if is_delta(ref.spec, self.families) else None
             found[name] = build(ref.spec, inside(name), seeded(7), host=on, families=self.families)
