@@ -94,10 +94,9 @@ class DeltaFamilySuite:
 
     def run(self, host: Module, delta: Delta, values: Sequence[Value]) -> Value:
         """The host's output under the delta, as an assembled path computes it."""
-        condition = self.condition(len(split(values[0])[0]))
-        if any(parameter.dtype == torch.float64 for parameter in host.parameters()):
-            condition = [_doubled(value) for value in condition]
-        return self.run_all(host, [delta], values, condition)
+        tensor = split(values[0])[0]
+        condition = self.condition(len(tensor))
+        return self.run_all(host, [delta], values, [_as(value, tensor.dtype) for value in condition])
 
     def run_all(
         self, host: Module, deltas: Sequence[Delta], values: Sequence[Value], condition: Sequence[Value]
@@ -237,16 +236,17 @@ class DeltaFamilySuite:
     def test_it_computes_in_64_bits(self) -> None:
         """In float64 the host gives float64 under it, and what it gives in float32."""
         host, delta = self.built_host(), self.trained()
-        narrow = _doubled(self.run(host, delta, self.values()))
+        narrow = _as(self.run(host, delta, self.values()), torch.float64)
         moved(host, torch.float64)
-        wide = self.run(host, moved(delta, torch.float64), [_doubled(value) for value in self.values()])
+        wide = self.run(host, moved(delta, torch.float64), [_as(value, torch.float64) for value in self.values()])
         assert split(wide)[0].dtype == torch.float64
         assert_same(narrow, wide, 1e-3)
 
 
-def _doubled(value: Value) -> Value:
+def _as(value: Value, dtype: torch.dtype) -> Value:
+    """The value in another type of floats; ids stay."""
     tensor, _ = split(value)
-    return like(value, tensor.double() if tensor.is_floating_point() else tensor)
+    return like(value, tensor.to(dtype) if tensor.is_floating_point() and dtype.is_floating_point else tensor)
 
 
 def parameters_of_parts(module: nn.Module) -> Iterator[nn.Parameter]:
