@@ -55,7 +55,7 @@ class HyperGrid(Delta):
     """
 
     family = "hypergrid"
-    reference = "Tay et al. 2021 (2007.05891), section 3"
+    reference = "Tay et al. 2021 (2007.05891), grid-wise projections, local and global"
 
     def __init__(
         self, host: Module, ports: tuple[Port, ...] = (), *, row_cells: int, column_cells: int, rows: str = "local",
