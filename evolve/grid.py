@@ -124,8 +124,8 @@ class Grid:
             refs.sort(key=lambda ref: not isinstance(ref, Frozen))
             steps[f"layer{layer}"] = Step(tuple(refs), (last,), self._layers[layer].combine)
             last = f"layer{layer}"
-        converter = before_head(self.task.target, self._layers[-1].output)
-        last = _convert(steps, converter, len(self._layers), last)
+        for converter in before_head(self.task.target, self._layers[-1].output):
+            last = _convert(steps, converter, len(self._layers), last)
         steps["head"] = Step((Draft("head", head_spec(self.task.target), self.head),), (last,))
         return Path(self.task.inputs, steps, "head")
 

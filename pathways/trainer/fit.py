@@ -22,7 +22,7 @@ from .augment import Changes, changed
 from .course import Course
 from .divided import Divided
 from .evaluate import loss_of, measure, merits_of, outputs_of, right_of
-from .optimizer import clip, multiplier, set_learning_rate, state_of
+from .optimizer import begin_where_state_is_lacking, clip, multiplier, set_learning_rate, state_of
 from .precision import products_in
 from .record import Recorder
 from .samples import Samples, rows, through
@@ -163,6 +163,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
                 parameter.grad = None
             loss.backward()
         clip(parameters, training.clip)
+        begin_where_state_is_lacking(optimizer)
         optimizer.step()
         if step + 1 in course.points:
             before = watch.to(EVALUATE)

@@ -133,7 +133,7 @@ def transferability(record: Record, works: Sequence[Work]) -> str:
                 f"`{record.estimator}` is defined for classes and values, found {work.task.target.kind} in task "
                 f"{work.task.name!r}: choose parents by another rule."
             )
-        read = work.model.path.steps[work.model.path.output].reads[0]
+        read = work.model.path.steps[work.model.path.head].reads[0]
         features = through(work.model, work.train.values, (read,))[read]
         n = len(work.train.targets)
         found.append(float(measure(features[:n].cpu().double(), work.train.targets.cpu())))  # type: ignore[union-attr]

@@ -341,7 +341,7 @@ class Trainer:
         Returns:
             Whether its head was set: a draft, alone in its step and for the closed forms a linear classifier.
         """
-        step = work.model.path.steps[work.model.path.output]
+        step = work.model.path.steps[work.model.path.head]
         (ref, *others) = step.modules
         if kind in ("random", "none") or others or isinstance(ref, Frozen) or (fresh and isinstance(ref.start, Warm)):
             return False

@@ -26,7 +26,7 @@ def test_every_family_is_documented_and_has_a_source(name):
     assert cls.version >= 1
     assert cls.__doc__
     assert "Example:" in cls.__doc__
-    assert cls.reference or FAMILIES[name].startswith("glue:")
+    assert cls.reference or FAMILIES[name].startswith("glue")
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
