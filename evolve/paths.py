@@ -218,6 +218,6 @@ def _names(root: Path) -> dict[tuple[str, str], str]:
 
 
 __all__ = [
-    "blanked", "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side", "to_vector", "warm",
-    "with_head", "without_head",
+    "blanked", "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side", "to_vector",
+    "warm", "with_head", "without_head",
 ]
