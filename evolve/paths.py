@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from pathways.choose_root import fit_inputs
+from pathways.convert import conversion
 from pathways.errors import ConfigError, PathError
 from pathways.modules import (
     BUILT_IN,
@@ -18,21 +19,26 @@ from pathways.modules import (
     ModuleSpec,
     Port,
     Start,
+    Tokens,
     Vector,
     Warm,
 )
 from pathways.path import Path, Step
-from pathways.task import Classes, Target
+from pathways.task import Classes, Sequences, Spans, Target
 
 
 def head_spec(target: Target) -> ModuleSpec:
-    """The head of a task: a classifier for classes, a regressor for values.
+    """The head of a task: a classifier for classes, a regressor for values, one for each token for what has places.
 
     >>> head_spec(Classes(3)).family
     'classifier'
     """
     if isinstance(target, Classes):
         return ModuleSpec("classifier", {"classes": target.n})
+    if isinstance(target, Sequences):
+        return ModuleSpec("sequence", {"classes": target.n})
+    if isinstance(target, Spans):
+        return ModuleSpec("span")
     return ModuleSpec("regressor", {"values": target.n})
 
 
@@ -41,6 +47,19 @@ def to_vector(port: Port) -> ModuleSpec | None:
     if isinstance(port, Vector):
         return None
     return ModuleSpec("flatten" if isinstance(port, Image) else "pool")
+
+
+def before_head(target: Target, port: Port, families: Families = BUILT_IN) -> tuple[ModuleSpec, ...]:
+    """The modules between a trunk that gives `port` and the head: none for what has places.
+
+    Raises:
+        PathError: the target has places and the trunk gives no tokens, or nothing leads to a vector.
+    """
+    if not isinstance(target, (Sequences, Spans)):
+        return conversion(port, Vector, families)
+    if not isinstance(port, Tokens):
+        raise PathError(f"a path for {target.kind} must end in Tokens before its head, found {port}: do not pool them.")
+    return ()
 
 
 def glue(name: str, spec: ModuleSpec) -> Draft:
@@ -68,11 +87,13 @@ def with_head(
         families: the module families that specs may name.
 
     Returns:
-        The path, with a `flatten` (images) or `pool` (tokens, signals) step before the head where the
-        root does not end in a vector.
+        The path, with the steps before the head that `conversion` names where the root does not end in a vector:
+        `flatten` of images, `pool` of tokens and signals, `embed` and `pool` of ids. Sequences and spans have heads
+        that read tokens as they are.
 
     Raises:
-        PathError: the inputs do not fit the root, or the root has a step called `head`.
+        PathError: the inputs do not fit the root, the root has a step called `head`, or gives no tokens to a target
+            that has places.
 
     Example:
         >>> linear = Draft("linear", ModuleSpec("linear", {"dim": 8}))
@@ -86,10 +107,11 @@ def with_head(
         raise PathError("`root` must be headless, found a step called 'head': take it off first.")
     steps = dict(root.steps)
     last = root.output
-    converter = to_vector(root.ports(families)[last])
-    if converter is not None:
-        steps[f"{last}.{converter.family}"] = Step((glue(f"{last}.{converter.family}", converter),), (last,))
-        last = f"{last}.{converter.family}"
+    for converter in before_head(target, root.ports(families)[last], families):
+        draft = glue(f"{last}.{converter.family}", converter)
+        # Only what has no weights is one blob in every task.
+        steps[draft.name] = Step((replace(draft, start=Init()) if converter.family == "embed" else draft,), (last,))
+        last = draft.name
     steps["head"] = Step((Draft(name, head_spec(target), start),), (last,))
     return Path(root.inputs, steps, "head")
 
@@ -123,11 +145,12 @@ def warm(root: Path) -> Path:
 
 
 def without_head(path: Path) -> Path:
-    """The path up to what its head reads.
+    """The path up to what its head reads; of a path that mixes several, the first of them, which is its own.
 
     Raises:
         PathError: its output step does not read exactly one other step.
     """
+    path = path if path.head == path.output else Path(path.inputs, path.steps, path.head)
     reads = path.steps[path.output].reads
     if len(reads) != 1 or reads[0] not in path.steps:
         raise PathError(
@@ -218,6 +241,6 @@ def _names(root: Path) -> dict[tuple[str, str], str]:
 
 
 __all__ = [
-    "blanked", "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side", "to_vector",
-    "warm", "with_head", "without_head",
+    "blanked", "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side",
+    "to_vector", "warm", "with_head", "without_head",
 ]

@@ -17,7 +17,7 @@ from .errors import PathwaysError
 from .fields import Fields, difference, plain_number
 from .path import Path
 from .strategy import Champion, Strategy
-from .task import Affine, Classes, Target, Task, Values
+from .task import Affine, Classes, Sequences, Spans, Target, Task, Values, fits
 
 
 class _Plain(Protocol):
@@ -239,7 +239,7 @@ def _check(record: TaskRecord, fields: Fields, families: Families) -> None:
     if any(isinstance(ref, Draft) for step in path.steps.values() for ref in step.refs()):
         fields.wrong("path", "of frozen modules only", "a draft")
     output = path.ports(families)[path.output]
-    if output != Vector(record.target.n):
+    if not fits(record.target, output):
         fields.wrong("target.n", f"the size of what the path gives, {output}", record.target.n)
     if set(record.transform) != set(path.inputs):
         fields.wrong("transform", f"one for each input, {sorted(path.inputs)}", sorted(record.transform))
@@ -303,22 +303,22 @@ def _target(fields: Fields) -> Target:
     kind, n, names = fields.text("kind"), fields.integer("n"), fields.texts("names")
     restore = fields.parsed("restore", _one(Affine.from_json)) if fields.has("restore") else None
     fields.done()
-    if kind not in ("classes", "values"):
-        fields.wrong("kind", "'classes' or 'values'", kind)
-    if names and len(names) != n:
-        fields.wrong("names", f"empty or {n} texts", names)
+    if kind not in ("classes", "values", "sequences", "spans"):
+        fields.wrong("kind", "'classes', 'values', 'sequences' or 'spans'", kind)
+    if names and (len(names) != n or kind == "spans"):
+        fields.wrong("names", "empty" if kind == "spans" else f"empty or {n} texts", names)
     if kind == "values":
         return Values(n, names, restore or Affine())
     if restore is not None:
         fields.wrong("restore", "of values only", kind)
-    return Classes(n, names)
+    if kind == "spans":
+        return Spans(n)
+    return Sequences(n, names) if kind == "sequences" else Classes(n, names)
 
 
 def target_to_json(target: Target) -> dict[str, Any]:
     """A target as plain data."""
-    data: dict[str, Any] = {
-        "kind": "classes" if isinstance(target, Classes) else "values", "n": target.n, "names": list(target.names),
-    }  # fmt: skip
+    data: dict[str, Any] = {"kind": target.kind, "n": target.n, "names": list(target.names)}
     if isinstance(target, Values) and target.restore != Affine():
         data["restore"] = _plain_affine(target.restore)
     return data

@@ -48,6 +48,31 @@ class Champion:
     parents: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def optimizers(self) -> dict[str, str]:
+        """By blob of a module, the blob of the optimizer state that its clones may begin with; see `optimizers_of`."""
+        return optimizers_of(self.extra)
+
+    def blobs(self) -> list[str]:
+        """All that must be kept for it: the blobs of its path and of optimizer states."""
+        return list(dict.fromkeys([*self.path.frozen(), *self.optimizers.values()]))
+
+
+def optimizers_of(extra: Mapping[str, Any]) -> dict[str, str]:
+    """The optimizer states that `extra` of a champion or winner names: its `optimizers`, where these are that.
+
+    `extra` is whatever a strategy wants to be inherited; under this name it is kept from being collected.
+
+    >>> optimizers_of({"optimizers": {"a" * 64: "b" * 64}, "score": 1.0}) == {"a" * 64: "b" * 64}
+    True
+    >>> optimizers_of({"optimizers": "adamw"})
+    {}
+    """
+    found = extra.get("optimizers")
+    if not isinstance(found, Mapping):
+        return {}
+    return {key: blob for key, blob in found.items() if isinstance(key, str) and isinstance(blob, str)}
+
 
 @dataclass(frozen=True)
 class View:

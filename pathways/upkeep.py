@@ -95,8 +95,10 @@ def refuse_damaged(system: System, but: str = "") -> None:
 
 
 def reachable(system: System) -> set[str]:
-    """The blobs that must be kept: those of champions, of the root, and what controls carry from task to task."""
-    kept = {blob for brief in system.briefs.values() for blob in brief.sizes}
+    """The blobs that must be kept: those of champions and of optimizer states that they leave to clones, of the roots,
+    and what controls carry from task to task.
+    """
+    kept = {blob for brief in system.briefs.values() for blob in brief.blobs}
     return kept | system.root_blobs | carried(system)
 
 

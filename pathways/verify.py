@@ -57,9 +57,9 @@ def verify(system: System) -> VerifyReport:
     differs += [{"task": task, "module": "", "what": what} for task, what in damaged.items()]
     blobs: dict[str, str] = {}
     for name, record in records.items():
-        frozen = [blob for blob in record.champion.path.frozen() if blob not in blobs]
-        blobs |= _damages(system, frozen)
-        for blob in record.champion.path.frozen():
+        kept = record.champion.blobs()
+        blobs |= _damages(system, [blob for blob in kept if blob not in blobs])
+        for blob in kept:
             if blobs[blob]:
                 differs.append({"task": name, "module": blob, "what": blobs[blob]})
         differs += [{"task": name, "module": "", "what": what} for what in _replayed(system, record, bitwise)]
