@@ -48,7 +48,8 @@ def two_stream(
     last = lay.layers("layer", layers, lay.joined("together", [tokens[name] for name in order]))
     streams, start = {}, 0
     for name in order:
-        stop = None if lengths[name] is None else start + lengths[name]
+        length = lengths[name]
+        stop = None if length is None else start + length
         part = lay.add(f"{name}.stream", cut(start, stop), last)
         streams[name] = lay.layers(f"{name}.layer", own_layers, part)
         start = stop or start

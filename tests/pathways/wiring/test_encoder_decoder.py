@@ -93,13 +93,17 @@ def test_t5_the_queries_decide_what_is_read() -> None:
 # -- one decoder for answers so far ---------------------------------------------------------------------------
 
 WITH = {"image": IMAGE, "words": Ids(6, 13)}
+MOE = {"family": "moe", "config": {"experts": 3, "k": 2, "residual": True}}
+CONV = {"family": "separable_block", "config": {"kernels": [3, 3], "dilations": [1, 2], "causal": True}}
 
 
 def test_t7_the_family_of_a_slot_may_be_any_that_keeps_the_shape() -> None:
     bodies: list[Any] = [
         [CAUSAL],
+        [MOE],
+        [CONV, MOE],
         [{"family": "transformer", "config": {"heads": 2}, "reads": "encoded"}],
-        [{"family": "adapter", "config": {"dim": 3}}, CAUSAL],
+        [{"family": "decoder", "config": {"heads": 2}, "reads": "encoded"}, CONV],
     ]
     for slot in ("encoder", "mixer", "decoder"):
         for body in bodies:
@@ -119,9 +123,10 @@ def test_t7_the_tasks_token_changes_what_is_decoded() -> None:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_t9_the_decoder_is_causal_in_the_answers(masked: bool) -> None:
+@pytest.mark.parametrize("mixer", [[CAUSAL], [CAUSAL, CONV]])
+def test_t9_the_decoder_is_causal_in_the_answers(masked: bool, mixer: Any) -> None:
     port = Tokens(None if masked else 6, 8)
-    path = mixed_decoder({"image": IMAGE, "words": port}, answers="words", **SMALL)
+    path = mixed_decoder({"image": IMAGE, "words": port}, answers="words", mixer=mixer, **SMALL)
     module = assembled(replace(path, output="decoded")).eval()
     given = values(path, batch=1)
     words, mask = split(given["words"])
