@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
+from pathways.choose_root import fit_inputs
 from pathways.convert import conversion
 from pathways.errors import ConfigError, PathError
 from pathways.modules import (
@@ -87,8 +88,8 @@ def with_head(
 
     Returns:
         The path, with the steps before the head that `conversion` names where the root does not end in a vector:
-        `flatten` of images, `pool` of tokens and signals, `embed` and `pool` of ids. Sequences and spans have heads that
-        read tokens as they are.
+        `flatten` of images, `pool` of tokens and signals, `embed` and `pool` of ids. Sequences and spans have heads
+        that read tokens as they are.
 
     Raises:
         PathError: the inputs do not fit the root, the root has a step called `head`, or gives no tokens to a target
@@ -113,29 +114,6 @@ def with_head(
         last = draft.name
     steps["head"] = Step((Draft(name, head_spec(target), start),), (last,))
     return Path(root.inputs, steps, "head")
-
-
-def fit_inputs(root: Path, inputs: Mapping[str, Port]) -> Path:
-    """`root` reading a task's inputs: of equal names and ports, or one input of equal port, which is renamed.
-
-    Raises:
-        PathError: they do not fit; the message names both sides.
-    """
-    if dict(root.inputs) == dict(inputs):
-        return root
-    if len(root.inputs) == len(inputs) == 1:
-        (old, old_port), (new, new_port) = *root.inputs.items(), *inputs.items()
-        if old_port == new_port and new not in root.steps:
-            renamed = {
-                name: step.map_reads(lambda read: new if read == old else read)
-                for name, step in root.steps.items()
-            }
-            return Path({new: new_port}, renamed, root.output)
-    found = ", ".join(f"{name}: {port}" for name, port in inputs.items())
-    wanted = ", ".join(f"{name}: {port}" for name, port in root.inputs.items())
-    raise PathError(
-        f"the root reads ({wanted}) and the task has ({found}): use a root that was made for these inputs."
-    )
 
 
 def blanked(path: Path, inputs: Collection[str]) -> Path:
@@ -193,14 +171,47 @@ def on_trunk_of(path: Path, trunk: Path) -> Path:
     return fit_inputs(Path(trunk.inputs, steps, "head"), path.inputs)
 
 
-def require_root(root: Path | None, strategy: str) -> Path:
-    """`root`, or a `ConfigError` where there is none."""
+def require_root(root: Path | None, strategy: str, among: Iterable[str] = ()) -> Path:
+    """`root`, or a `ConfigError` where there is none; `among` names the roots of a run that has several."""
+    if root is None and (names := list(among)):
+        raise ConfigError(
+            f"`roots` must hold one that reads what the tasks of strategy `{strategy}` have, found only {names} of "
+            f"other inputs: add a root for these."
+        )
     if root is None:
         raise ConfigError(
             f"`root` must be a headless path for strategy `{strategy}`, found none: name a root or an "
             f"architecture."
         )
     return root
+
+
+def side_by_side(trunks: Mapping[str, Path], families: Families = BUILT_IN) -> dict[str, Path]:
+    """Trunks that one candidate trains together: a module that two of them name alike is one where it is the same.
+
+    Drafts of one name that differ, or read other ports, get their trunk's name in front.
+    """
+    known: dict[str, object] = {}
+    made: dict[str, Path] = {}
+    for name, trunk in trunks.items():
+        own = _read_by(trunk, families)
+        other = {draft for draft, what in own.items() if known.setdefault(draft, what) != what}
+        made[name] = trunk.map_refs(
+            lambda ref, name=name, other=other:  # type: ignore[misc]
+            replace(ref, name=f"{name}/{ref.name}") if isinstance(ref, Draft) and ref.name in other else ref
+        )
+    return made
+
+
+def _read_by(trunk: Path, families: Families) -> dict[str, object]:
+    """Of each draft what it is and what the first step that holds it reads."""
+    ports = trunk.ports(families)
+    found: dict[str, object] = {}
+    for step in trunk.steps.values():
+        for ref in step.refs():
+            if isinstance(ref, Draft):
+                found.setdefault(ref.name, (ref, [ports[read] for read in step.all_reads()]))
+    return found
 
 
 def _drafted(root: Path, start: Callable[[ModuleRef], Start]) -> Path:
@@ -227,3 +238,9 @@ def _names(root: Path) -> dict[tuple[str, str], str]:
             names[_key(ref)] = name
             taken.add(name)
     return names
+
+
+__all__ = [
+    "blanked", "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side",
+    "to_vector", "warm", "with_head", "without_head",
+]

@@ -151,7 +151,7 @@ class Session:
         self.system, self.study, self.engine, self.progress = system, study, engine, progress
         self.tasks = {task.name: task for task in sorted(tasks, key=lambda task: task.name)}
         self.names = tuple(self.tasks)
-        self.trunk: Path = require_root(system.root, "affinity")
+        self.trunk: Path = require_root(system.root_for(tasks), "affinity", system.record.roots)
         self.training: Training = study.training or system.training
         self.seeds = tuple(range(system.seed, system.seed + study.seeds))
         self.results: dict[str, Result] = {}

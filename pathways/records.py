@@ -43,6 +43,7 @@ class SystemRecord:
         format: the version of the file.
         ledger: where its ledger is, if that is not in the run directory: its `url` without password, and what it
             is called there (`run`).
+        roots: in place of `root`, several headless paths by name: a task builds on the first that reads its inputs.
     """
 
     run: str
@@ -52,6 +53,7 @@ class SystemRecord:
     training: Training = Training()  # noqa: RUF009 - immutable
     format: int = FORMAT
     ledger: Mapping[str, str] | None = None
+    roots: Mapping[str, Path] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain data."""
@@ -59,6 +61,7 @@ class SystemRecord:
             "format": self.format, "run": self.run, "seed": self.seed, "numerics": thaw(self.numerics),
             "root": None if self.root is None else self.root.to_json(), "training": self.training.to_json(),
             **({"ledger": dict(self.ledger)} if self.ledger else {}),
+            **({"roots": roots_to_json(self.roots)} if self.roots else {}),
         }
 
     @classmethod
@@ -71,6 +74,7 @@ class SystemRecord:
         record = cls(
             fields.text("run"), fields.integer("seed"), fields.mapping("numerics"), root, training,
             ledger=_ledger(fields.inside("ledger")) if fields.has("ledger") else None,
+            roots=_roots(fields.inside("roots"), families) if fields.has("roots") else {},
         )  # fmt: skip
         fields.done()
         return record
@@ -81,6 +85,20 @@ def _ledger(fields: Fields) -> dict[str, str]:
     ledger = {"url": fields.text("url"), "run": fields.text("run")}
     fields.done()
     return ledger
+
+
+def roots_to_json(roots: Mapping[str, Path]) -> dict[str, Any]:
+    """Several roots as plain data; their order counts, which an object of JSON does not keep."""
+    return {"order": list(roots), "paths": {name: root.to_json() for name, root in roots.items()}}
+
+
+def _roots(fields: Fields, families: Families) -> dict[str, Path]:
+    """The roots that `roots_to_json` wrote."""
+    order, paths = fields.texts("order"), fields.inside("paths")
+    roots = {name: paths.parsed(name, lambda path: _path(path, families)) for name in order}
+    paths.done()
+    fields.done()
+    return roots
 
 
 @dataclass(frozen=True)
