@@ -17,9 +17,9 @@ from pathways.brief import sketch_of
 from pathways.candidate import Candidate, Training
 from pathways.evolve import MuNet
 from pathways.evolve.member import Member, seeds_of
-from pathways.evolve.multipath import Extra, Multipath, mixed, trained
+from pathways.evolve.multipath import Extra, Multipath, can_mix, gives_features, mixed, trained
 from pathways.evolve.paths import without_head
-from pathways.modules import BUILT_IN, Draft, Frozen, Image, Init, ModuleSpec, Vector, Warm, build
+from pathways.modules import BUILT_IN, Draft, Frozen, Ids, Image, Init, ModuleSpec, Vector, Warm, build
 from pathways.path import Path, Step
 from pathways.pool import Pool
 from pathways.system import System
@@ -113,7 +113,8 @@ def test_h3_mu4_training_changes_connectors_and_router_and_nothing_else(pool: Po
     (result,) = trainer.run([candidate])
     assert not result.failure
     assert set(result.blobs) == {"connector1", "connector2", "router"}
-    assert all(tensor.any() for name in ("connector1", "connector2") for tensor in pool.get(result.blobs[name]).values())
+    trained_weights = [pool.get(result.blobs[name]) for name in ("connector1", "connector2")]
+    assert all(tensor.any() for tensors in trained_weights for tensor in tensors.values())
     assert pool.get(result.blobs["router"])["gate.weight"].any()
     assert {blob: bytes(pool.raw(blob)) for blob in before} == before
     # What was trained is found again, and trained on.
@@ -176,7 +177,8 @@ def test_h3_mu4_paths_are_added_replaced_and_dropped_within_their_numbers() -> N
                 before = [extra.key for extra in parent.extras]
                 new, gone = len(set(keys) - set(before)), len(set(before) - set(keys))
                 done["first" if not before else f"{'+' * new}{'-' * gone}"] += 1
-                assert [w for w in words if w.startswith("path of")] == [f"path of {k}" for k in keys if k not in before]
+                said = [word for word in words if word.startswith("path of")]
+                assert said == [f"path of {key}" for key in keys if key not in before]
                 path = only(candidate)
                 trunks = {blob for extra in (parent.trunk, *(view.champions[k].path for k in keys if k != "root"))
                           for blob in extra.frozen()}
@@ -299,3 +301,15 @@ def test_a_mixture_is_predicted_with_and_its_trunk_exported(tmp_path: FilePath) 
         assert {file.stem for file in (tmp_path / "root").glob("*.safetensors")} == set(own.frozen())
         assert isinstance(next(iter(own.steps.values())).modules[0], Frozen)
         assert not [ref for ref in own.refs() if isinstance(ref, Draft)]
+
+
+def test_heads_that_score_each_place_and_trunks_that_give_ids_are_not_mixed() -> None:
+    sequence = Frozen("a" * 64, ModuleSpec("sequence", {"classes": 3}))
+    classifier = Frozen("b" * 64, ModuleSpec("classifier", {"classes": 3}))
+    assert can_mix([classifier])
+    assert not can_mix([classifier, classifier])
+    assert not can_mix([sequence])
+    assert not can_mix([])
+    ids = Path({"x": Ids(4, 10)}, {"d": Step((Frozen("c" * 64, ModuleSpec("detach")),), ("x",))}, "d")
+    assert not gives_features(ids)
+    assert gives_features(VIEW.root)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""muNet and its successors learn three tasks of digits each, forget none of them, and go on where they were cut short."""
+"""muNet and its successors learn three tasks of digits each, forget none, and go on where they were cut short."""
 
 from __future__ import annotations
 
