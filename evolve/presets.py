@@ -18,8 +18,8 @@ children are those of the root and of champions, without probes. What else diffe
 
 - budgets (8 rounds of 8 children, 5 x 100 steps of 512 samples) are those of `munet-2022`, and of the three shares of
   warm-up that there are (0.1, 0.05, 0.02) muNet has the first, mu2Net the second, the later two the third;
-- schedules are not searched, as there from mu2Net's second version on; of what is done to images, quality of JPEG is not
-  searched either; optimizer states are float32 (there bfloat16);
+- schedules are not searched, as there from mu2Net's second version on; the quality of JPEG is not searched either;
+- momentum is float32 (there bfloat16);
 - mu2Net: `mu` begins at 0.1, as for small models (`rates` of 0.2 for large ones); it moves first, and the child is made
   with what it has become;
 - mu3Net: a rate moves with the probability that it states itself, and begins at 0.1; a rate of 0 never moves. Factors
