@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any, cast
 from pathways.candidate import Training
 from pathways.champions import Champions
 from pathways.errors import ConfigError, PathError
-from pathways.modules import Frozen
+from pathways.modules import Frozen, FrozenDict
 from pathways.path import Path
 from pathways.strategy import Champion, View
 
+from .multipath import Extra
 from .paths import fit_inputs, without_head
 
 if TYPE_CHECKING:
     from .munet import MuNet
     from .seeds import Seeds
+
+
+FRESH, CLONED, MUTABLE = "fresh", "cloned", "mutable"
+STATES = (FRESH, CLONED, MUTABLE)
+"""Where the optimizer state of a clone comes from: see `MuNet.optimizer_state`."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,9 @@ class Member:
         adapter_dim: the width of adapters that its children insert.
         score: for this task; of a seed that of its probe; `None` where it was not measured.
         parents: champions, or `root`, that its modules come from.
+        optimizers: by blob of a module, that of the optimizer state that its clones may begin with.
+        extras: paths of other tasks that its own is mixed with, see `multipath`; then its own is trained no more.
+        router: what mixes them; `None` before it was trained.
     """
 
     key: str
@@ -45,6 +54,9 @@ class Member:
     adapter_dim: int
     score: float | None = None
     parents: tuple[str, ...] = ()
+    optimizers: Mapping[str, str] = FrozenDict()
+    extras: tuple[Extra, ...] = ()
+    router: Frozen | None = None
 
     @property
     def untrained(self) -> bool:
@@ -102,7 +114,14 @@ def inherited(member: Member, settings: MuNet) -> dict[str, Any]:
         "adapter_dim": member.adapter_dim,
         "training": {name: getattr(member.training, name) for name in settings.space},
         "score": member.score,
+        **({"optimizers": _states(member)} if settings.optimizer_state != FRESH else {}),
+        **({"paths": [extra.key for extra in member.extras]} if member.extras else {}),
     }
+
+
+def _states(member: Member) -> dict[str, str]:
+    """The optimizer states of the modules of its trunk; heads are new in every task."""
+    return {blob: member.optimizers[blob] for blob in member.trunk.frozen() if blob in member.optimizers}
 
 
 def _seed(settings: MuNet, view: View, key: str, trunk: Path, champion: Champion | None) -> Iterator[Member]:
@@ -122,4 +141,7 @@ def _seed(settings: MuNet, view: View, key: str, trunk: Path, champion: Champion
         )
     rates = extra.get("rates", {}) if settings.mutable_rates else {}
     dim = extra.get("adapter_dim", settings.first_adapter_dim)
-    yield Member(key, trunk, {}, frozenset(), training, rates, dim, None, (key,))
+    kept = champion is not None and settings.optimizer_state != FRESH
+    # What another kind of optimizer has kept says nothing to this one.
+    states = champion.optimizers if kept and champion.training.optimizer == training.optimizer else {}  # type: ignore[union-attr]
+    yield Member(key, trunk, {}, frozenset(), training, rates, dim, None, (key,), FrozenDict(states))

@@ -17,11 +17,16 @@ from pathways.modules import ModuleSpec
 from pathways.racing import as_rule
 from pathways.strategy import View
 
+from .change_blocks import BLOCK_KINDS, CHOICES, as_choices, check_choices, resolved
 from .guard import as_guard
 from .hyperparameters import INHERIT, SPACE, as_hyperparameters, check_space
+from .member import FRESH, STATES
+from .multipath import as_multipath
 from .munet_search import MuNetSearch
 from .munet_steady import SteadyMuNetSearch
+from .offspring import ONE, RATES
 from .parents import Prior, as_parents
+from .population import BEST, OWN, SURVIVORS, VISITS
 from .presets import MUNET_PRESETS, preset
 from .score import Score
 from .settings import as_spec, as_training, settings_json, whole_number
@@ -29,6 +34,16 @@ from .settings import as_spec, as_training, settings_json, whole_number
 ADAPTER = ModuleSpec("adapter", {"dim": 16})
 
 KINDS = ("clone", "adapter", "hyperparameter", "layers")
+MORE_KINDS = ("optimizer", "paths")
+"""Kinds that only some settings have: see `MuNet.optimizer_state` and `MuNet.multipath`."""
+
+_CHOICES: Mapping[str, tuple[Any, ...]] = {
+    "mutable_rates": (True, False, ONE), "visits": VISITS, "survivors": SURVIVORS, "optimizer_state": STATES,
+}  # fmt: skip
+
+
+def _probability(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 @dataclass(frozen=True)
@@ -46,11 +61,15 @@ class MuNet:
         generations: rounds of children for each task.
         children: candidates of a round; a round's candidates are independent.
         probes: how many parents are probed at a task's start, the root first, then champions, newest first;
-            `all` probes every one. Equal trunks are probed once; what is not probed may still be a parent.
+            `all` probes every one. Equal trunks are probed once; what is not probed may still be a parent. An
+            untrained root is probed even where this is 0, since that trains it.
         rates: the first probability of each mutation, by name (`clone:block4`, `adapter:block1`, `lr`,
             `adapter_dim`, `add-top`, `drop-top`) or by its kind (`clone`, `adapter`, `hyperparameter`,
-            `layers`); what is named neither way never happens.
-        mutable_rates: whether each rate is itself inherited and mutable, along 0.02 to 0.30; 0 stays 0.
+            `layers`); what is named neither way never happens. `drop` takes any step or module out whose readers can
+            do without it; for others see `blocks`, `deltas`.
+        mutable_rates: whether each rate is itself inherited and mutable, along `rate_steps`; 0 stays 0. `one` makes
+            all that are not 0 one rate, which is a hyperparameter of the path, `mu`.
+        rate_steps: the values of mutable rates, in rising order.
         size, compute: the score's factors, see `Score`.
         space: lists of values of `Training` fields, each mutating one step at a time along its list.
         hyperparameters: where a child's values of `space` come from: `inherit` takes the parent's and mutates them;
@@ -88,6 +107,26 @@ class MuNet:
             What it finds then depends on who was fast: the ledger keeps the order, a run that goes on repeats it.
             Without a rule over parents children begin when the first probe is told.
 
+        visits: whom children are asked of before any: `own`, the population by falling score; `all`, then the root and
+            champions, too, in an order that is shuffled once and rotates, by the same rule.
+        population: how many paths the population holds at most; `None` is no limit. The best always stays.
+        survivors: which others stay: `best`, those of the highest scores; `decay` draws them as parents are drawn.
+        optimizer_state: what the optimizer of a clone begins with: `fresh`, nothing; `cloned`, the state that trained
+            the module it is a clone of, which champions then keep; `mutable`, that where a mutation (kind `optimizer`)
+            says so.
+        multipath: whether a path that was trained for the task may be mixed, frozen, with paths of other tasks by a
+            router (kind `paths` of `rates`): `true`, or `{paths: [2, 3], main: 0.8, lr_mult: 0.05}`, see `Multipath`.
+            Only for tasks that are learned by themselves.
+        blocks: the families that evolution may put behind a step (kind `insert` of `rates`, or `insert:block1`), in
+            place of its modules (`replace`) or beside them (`branch`): names, of which each family says what fits
+            (`Module.fitting`), or module specs; `all` is every family. Between ports that differ stand the modules of
+            `pathways.convert`; what does not fit is not put there. What a child inserts its own children clone, adapt
+            and drop like layers. Rates of these kinds are 0 unless they are given.
+        deltas: the families, names or specs, that evolution may put inside a frozen module (`delta`), where also any
+            delta may be taken out again; `all` is every delta.
+        routers: the families, names or specs, one of which, or none, weights a frozen module and the one that is put
+            beside it (`branch`); `all` is every router that can.
+
     Raises:
         ConfigError: a setting out of range; the message names it.
 
@@ -105,7 +144,7 @@ class MuNet:
     children: int = 8
     probes: int | str = "all"
     rates: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 0.1))
-    mutable_rates: bool = True
+    mutable_rates: bool | str = True
     size: float = 1.0
     compute: float = 1.0
     space: Mapping[str, Sequence[Any]] = SPACE
@@ -123,6 +162,15 @@ class MuNet:
     guard: Any = None
     workers: int = 1
     steady: bool = False
+    rate_steps: Sequence[float] = RATES
+    visits: str = OWN
+    population: int | None = None
+    survivors: str = BEST
+    optimizer_state: str = FRESH
+    multipath: Any = None
+    blocks: Any = ()
+    deltas: Any = ()
+    routers: Any = ()
     jointly: ClassVar[bool] = True  # tells configurations that it learns several tasks in one search
     name: str = field(default="munet", init=False)
 
@@ -134,8 +182,15 @@ class MuNet:
             whole_number("scratch_generations", self.scratch_generations, 0)
         if not isinstance(self.steady, bool):
             raise ConfigError(f"`steady` must be true or false, found {self.steady!r}.")
-        if self.probes != "all" and (type(self.probes) is not int or self.probes < 1):
-            raise ConfigError(f"`probes` must be 'all' or a whole number of at least 1, found {self.probes!r}.")
+        if self.probes != "all" and (type(self.probes) is not int or self.probes < 0):
+            raise ConfigError(f"`probes` must be 'all' or a whole number of at least 0, found {self.probes!r}.")
+        if self.probes == 0 and self.generations == 0:
+            raise ConfigError("`probes` and `generations` must not both be 0: nothing would be trained.")
+        if self.population is not None:
+            whole_number("population", self.population, 1)
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"`{name}` must be one of {allowed}, found {getattr(self, name)!r}.")
         object.__setattr__(self, "training", as_training(self.training))
         if self.adapter is not None:
             object.__setattr__(self, "adapter", as_spec(self.adapter))
@@ -150,6 +205,10 @@ class MuNet:
         object.__setattr__(self, "parents", as_parents(self.parents))
         guard = True if self.guard is None and isinstance(self.parents, Prior) else self.guard
         object.__setattr__(self, "guard", as_guard(guard))
+        object.__setattr__(self, "multipath", as_multipath(self.multipath))
+        for name in CHOICES:
+            object.__setattr__(self, name, as_choices(name, getattr(self, name)))
+        check_choices({name: getattr(self, name) for name in CHOICES}, self.rates)
         Score(self.size, self.compute)
         self._check_training()
         self._check_rates()
@@ -164,12 +223,24 @@ class MuNet:
             replace(Training(), **changes)
 
     def _check_rates(self) -> None:
-        names = {*KINDS, *self.space, "adapter_dim", "add-top", "drop-top"}
+        names = {*KINDS, *MORE_KINDS, *BLOCK_KINDS, *self.space, "adapter_dim", "add-top", "drop-top"}
         for name, rate in self.rates.items():
-            if name not in names and name.split(":")[0] not in ("clone", "adapter"):
+            if name not in names and name.split(":")[0] not in ("clone", "adapter", "optimizer", *BLOCK_KINDS):
                 raise ConfigError(f"`rates` must name mutations or their kinds, such as {list(KINDS)}, found {name!r}.")
-            if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+            if not _probability(rate):
                 raise ConfigError(f"rate `{name}` must be a probability, found {rate!r}.")
+        if self.mutable_rates == ONE and len(found := {rate for rate in self.rates.values() if rate}) != 1:
+            raise ConfigError(
+                f"`rates` must be equal, or 0, where `mutable_rates` is 'one': all are one, found {sorted(found)}."
+            )
+        steps = list(self.rate_steps)
+        if not steps or not all(_probability(step) for step in steps) or sorted(set(steps)) != steps:
+            raise ConfigError(f"`rate_steps` must be probabilities in rising order, found {steps}.")
+
+    @property
+    def first_rate(self) -> float:
+        """The highest of the rates that a search begins with; the only one where all are one."""
+        return max(self.rates.values(), default=0.0)
 
     @property
     def first_adapter_dim(self) -> int:
@@ -189,8 +260,13 @@ class MuNet:
 
     def begin(self, view: View) -> MuNetSearch:
         """Start a search for one task, or for several that share a trunk."""
+        for name in CHOICES:
+            resolved(name, getattr(self, name), view.families)
         return SteadyMuNetSearch(self, view) if self.steady else MuNetSearch(self, view)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as plain data."""
-        return {key: value for key, value in settings_json(self).items() if key != "name"}
+        """The settings as plain data, without choices of families where there are none, as in earlier runs."""
+        return {
+            key: value for key, value in settings_json(self).items()
+            if key != "name" and (value or key not in CHOICES)
+        }  # fmt: skip

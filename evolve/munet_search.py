@@ -20,11 +20,13 @@ from pathways.strategy import TaskInfo, View, Winner
 
 from .guard import SCRATCH, Watch
 from .hyperparameters import HyperparameterStudy, Sampler
-from .member import Member, inherited, root_of, seeds_of
+from .member import FRESH, Member, inherited, root_of, seeds_of
+from .multipath import mixed, trained
 from .offspring import Child, make_child
 from .outline import layers
 from .parents import PROBE, Lineages, Prior, earlier_gains, transferability
 from .paths import fresh, with_head, without_head
+from .population import ALL, Turns, accepts, by_score, rank, survivors
 from .rivals import Rivals
 from .score import Score, accounted, discounted
 from .seeds import Seeds
@@ -51,7 +53,8 @@ class MuNetSearch:
         self.population: list[Member] = []
         self.offspring: dict[str, int] = {}
         self.generation = -1
-        self._number = 0
+        self._number = self._told = 0
+        self._turns: dict[int, Turns] = {}
         self._asked: list[tuple[Candidate, Child | None]] = []  # without a child where the guard has asked
         self._tried: dict[str, tuple[Candidate, Result]] = {}
         self._rivals = Rivals(settings.racing, view.tasks) if settings.racing else None
@@ -71,7 +74,8 @@ class MuNetSearch:
         self._asked, self._trials = [], []
         if self.generation == 0:
             self._asked = [*self._probes(), *((candidate, None) for candidate in self._scratch())]
-        elif self.generation <= self.generations:
+            self.generation = 0 if self._asked else 1  # where nothing is probed, children come first
+        if 0 < self.generation <= self.generations:
             for parent, rng, chance in self._parents():
                 trial, drawn = self._draw()
                 self._trials += [] if trial is None else [trial]
@@ -84,11 +88,13 @@ class MuNetSearch:
         trials: Sequence[int | None] = self._trials or [None] * len(results)  # probes are not drawn
         for (candidate, result), (_, child), trial in zip(results, self._asked, trials, strict=True):
             self._take(candidate, result, child, trial)
+        self._cut()
         if self.generation == 0:
             self._refer()
 
     def _take(self, candidate: Candidate, result: Result, child: Child | None, trial: int | None) -> None:
         """Take one result: of a probe, of a child, or, where there is no child, of what the guard has asked."""
+        self._told += 1
         self._remember(candidate, result, trial)
         if child is None:
             cast(Watch, self._watch).tell(candidate, result)
@@ -110,13 +116,13 @@ class MuNetSearch:
 
     def _refer(self) -> None:
         """Count gains from the best probe."""
-        self._reference = max((_rank(member) for member in self.population), default=0.0)
+        self._reference = max((rank(member) for member in self.population), default=0.0)
 
     def best(self) -> Winner | None:
         """The member of the highest score; of equal ones the one that was found first."""
         winner = None
         if self.population:
-            member = max(self.population, key=_rank)
+            member = max(self.population, key=rank)
             candidate, result = self._tried[member.key]
             learned = {} if self.lineages is None else self.lineages.remembered()
             extra = {**inherited(member, self.settings), **learned}
@@ -164,7 +170,7 @@ class MuNetSearch:
         """What a child is measured against: a probe, and a child of a seed that was not probed, against nobody."""
         if self._rivals is None:
             return None
-        best = max(self.population, key=_rank).key if self.population else None
+        best = max(self.population, key=rank).key if self.population else None
         probe = parent.key if parent.heads else self._probed.get(parent.trunk.hash, parent.key)
         key = None if self.generation == 0 else probe
         return self._rivals.race(self._factors(paths), key, best)
@@ -176,13 +182,18 @@ class MuNetSearch:
             return
         self._tried[candidate.hash] = (candidate, result)
         # All of a path is trained by now, and all paths have one trunk.
-        heads = {task: cast(Frozen, path.steps[path.output].modules[0]) for task, path in paths.items()}
+        heads = {task: cast(Frozen, path.steps[path.head].modules[0]) for task, path in paths.items()}
         trunk = without_head(paths[self.names[0]])
+        if child.member.extras:
+            member = trained(child.member, candidate, result)
+            self.population.append(replace(member, key=candidate.hash, score=score))
+            return
         sizes = trunk.costs(self.view.families).sizes
         own = frozenset(blob for blob in result.blobs.values() if sizes.get(blob))
-        self.population.append(
-            replace(child.member, key=candidate.hash, trunk=trunk, heads=heads, own=own, score=score)
-        )
+        states = {**child.member.optimizers, **{result.blobs[n]: blob for n, blob in result.optimizers.items()}}
+        self.population.append(replace(
+            child.member, key=candidate.hash, trunk=trunk, heads=heads, own=own, score=score, optimizers=states,
+        ))
 
     def _probes(self) -> list[tuple[Candidate, Child]]:
         """Each seed as it is, with a new head; seeds of one trunk are probed once.
@@ -193,7 +204,7 @@ class MuNetSearch:
         rule = self.settings.parents
         record = rule.record() if isinstance(rule, Prior) else None
         every = self.settings.probes == "all" or (isinstance(rule, Prior) and rule.estimator == PROBE)
-        most = None if every else cast(int, self.settings.probes)
+        most = None if every else max(cast(int, self.settings.probes), int(self.seeds[0].untrained))
         for i, seed in enumerate(cast(Seeds, self.seeds).distinct(most if record is None else None)):
             probed = most is None or i < most
             changes = self.settings.scratch_training if seed.untrained else self.settings.probe_training
@@ -216,7 +227,7 @@ class MuNetSearch:
         member = replace(model, key=SCRATCH, training=training, rates={}, parents=())
         child = Child(member, member, trunk, (SCRATCH,))
         return [
-            replace(self._candidate(child, tasks=(task,)), repeat=repeat, race=None)
+            replace(self._candidate(child, tasks=(task,)), repeat=repeat, race=None, optimizer_state=False)
             for task in self.view.tasks for repeat in range(self.settings.guard.repeats)
         ]  # fmt: skip
 
@@ -249,24 +260,39 @@ class MuNetSearch:
     def _bred_from(self, key: str) -> Member:
         """The best path that came of a parent; itself where none did."""
         own = [member for member in self.population if member.parents[0] == key]
-        return max(own, key=_rank) if own else cast(Seeds, self.seeds).of(key)
+        return max(own, key=rank) if own else cast(Seeds, self.seeds).of(key)
 
     def _parent(self, rng: np.random.Generator) -> Member:
         """By falling score, each accepted with probability 0.5 ** its children so far; else any member or seed.
 
+        Where seeds are visited, too, they are between the two, in their turn.
         An untrained root is a parent itself only where no probe succeeded: else what it became is one.
         """
         skipped = 1 if self.population and self.seeds[0].untrained else 0  # a root is the first of the seeds
         members = len(self.population)
         drawn = int(rng.integers(members + len(self.seeds) - skipped))
-        for member in sorted(self.population, key=_rank, reverse=True):
-            if rng.random() < 0.5 ** self.offspring.get(member.key, 0):
-                chosen = member
-                break
-        else:
+        visited = (member for member in by_score(self.population) if accepts(member, self.offspring, rng))
+        chosen = next(visited, None)
+        if chosen is None and self.settings.visits == ALL:
+            chosen = self._turns_from(skipped).visit(self.seeds, self.offspring, rng)
+        if chosen is None:
             chosen = self.population[drawn] if drawn < members else self.seeds[drawn - members + skipped]
         self.offspring[chosen.key] = self.offspring.get(chosen.key, 0) + 1
         return chosen
+
+    def _turns_from(self, first: int) -> Turns:
+        """The order of the seeds; without an untrained root as soon as something came of it."""
+        if first not in self._turns:
+            rng = numpy_generator(self.view.run, "+".join(self.names), "munet", "turns")
+            self._turns[first] = Turns(range(first, len(self.seeds)), rng)
+        return self._turns[first]
+
+    def _cut(self) -> None:
+        """Let only so many of the population stay as there is room for."""
+        most = self.settings.population
+        if most is not None and len(self.population) > most:
+            rng = numpy_generator(self.view.run, "+".join(self.names), "munet", "survivors", self._told)
+            self.population = survivors(self.population, most, self.settings.survivors, self.offspring, rng)
 
     def _candidate(
         self, child: Child, training: Training | None = None, record: Record | None = None,
@@ -277,7 +303,11 @@ class MuNetSearch:
         paths, tasks = {}, tasks or self.view.tasks
         for task in tasks:
             name = "head" if len(tasks) == 1 else f"head/{task.name}"
-            start = Warm(warm[task.name].id) if task.name in warm else Init()
+            head = warm.get(task.name)
+            if head is not None and member.extras:
+                paths[task.name] = mixed(member, head, self.settings.multipath, self.view.families)
+                continue
+            start = Init() if head is None else Warm(head.id, member.optimizers.get(head.id))
             paths[task.name] = with_head(
                 child.trunk, task.target, name, start=start, inputs=task.inputs, families=self.view.families
             )
@@ -285,12 +315,14 @@ class MuNetSearch:
             "strategy": self.settings.name, "number": self._number, "generation": self.generation,
             "parent": parent.key, "parents": list(member.parents), "mutations": list(child.mutations),
             "rates": dict(member.rates), **said,
+            **({"paths": [extra.key for extra in member.extras]} if member.extras else {}),
         }
         self._number += 1
         training = training or member.training
         return Candidate(
             paths, training, {task.name: task.fingerprint for task in tasks},
             self.view.run, self.generation, sampler=self.settings.sampler, labels=labels,
+            optimizer_state=self.settings.optimizer_state != FRESH,
             race=self._race(parent, paths), record=record,
             workers=self.settings.workers if len(tasks) > 1 and training.steps else 1,
         )
@@ -298,10 +330,6 @@ class MuNetSearch:
     def _outline(self, trunk: Path) -> tuple[list[str], object]:
         """What must be equal for a head to go on behind another trunk: nothing but adapters may differ."""
         return layers(trunk, self.view.families), trunk.ports(self.view.families)[trunk.output]
-
-
-def _rank(member: Member) -> float:
-    return float("-inf") if member.score is None else member.score
 
 
 def _score(settings: MuNet, view: View) -> Score:

@@ -66,6 +66,7 @@ class SteadyMuNetSearch(MuNetSearch):
         """Take the result of a probe, a child or what the guard has asked."""
         asked, child, trial = self._open[candidate.hash].popleft()
         self._take(asked, result, child, trial)
+        self._cut()
         if child is not None and asked.order == 0:
             self._probing -= 1
             if self._all_probed:

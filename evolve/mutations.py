@@ -14,13 +14,16 @@ from pathways.errors import PathError
 from pathways.modules import BUILT_IN, Draft, Families, Frozen, Init, ModuleRef, ModuleSpec, Warm
 from pathways.path import Path, Step
 
-from .outline import adapter_of, bare_top, blocks, chain, is_adapter, layers, reads_input, up_to
+from .fitted import free
+from .outline import adapter_of, bare_top, blocks, chain, end_of, is_addition, is_glue, layers, reads_input, up_to
 
 
 def clone(
     path: Path, step: str, optimizers: Mapping[str, str] | None = None, only: Collection[str] | None = None
 ) -> Path:
     """Make the frozen modules of a step trainable copies, which start from their blobs; all else stays shared.
+
+    Deltas, the router and parts are copied too; of a module whose part is copied, so is the module itself.
 
     Args:
         path: any path.
@@ -33,9 +36,10 @@ def clone(
     taken = set(path.drafts())
 
     def change(ref: ModuleRef) -> ModuleRef:
-        if not isinstance(ref, Frozen) or (only is not None and ref.id not in only):
+        copied = any(isinstance(part, Draft) for part in ref.spec.parts.values())  # its id says what its parts are
+        if not isinstance(ref, Frozen) or (only is not None and ref.id not in only and not copied):
             return ref
-        name = _free(names.get(ref, f"{step}.{ref.id[:8]}"), taken)
+        name = free(names.get(ref, f"{step}.{ref.id[:8]}"), taken)
         return Draft(name, ref.spec, Warm(ref.id, (optimizers or {}).get(ref.id)))
 
     return replace_step(path, step, path.steps[step].map_refs(change))
@@ -57,7 +61,7 @@ def insert(path: Path, after: str, spec: ModuleSpec, name: str) -> Path:
         raise PathError(f"`name` must be new in the path, found {name!r}, which it has already.")
     if after not in path.steps:
         raise PathError(f"`after` must name a step of the path, one of {list(path.steps)}, found {after!r}.")
-    draft = Draft(_free(name, set(path.drafts())), spec, Init())
+    draft = Draft(free(name, set(path.drafts())), spec, Init())
     steps: dict[str, Step] = {}
     for key, step in path.steps.items():
         steps[key] = step.map_reads(lambda read: name if read == after else read)
@@ -88,7 +92,7 @@ def drop_top(trunk: Path, families: Families = BUILT_IN) -> Path | None:
         return None
     row = chain(trunk)
     below = [name for name in row[: row.index(found[-1])] if name in blocks(trunk, families)]
-    shorter = up_to(trunk, below[-1])
+    shorter = up_to(trunk, end_of(trunk, below[-1]))
     return shorter if reads_input(shorter) else None
 
 
@@ -151,7 +155,10 @@ def _grafted(bare: Path, model: Path, by_name: bool, families: Families) -> Path
     top, row, found = layers(bare, families)[-1], chain(model), layers(model, families)
     for below, above in pairwise(found):
         same = below == top if by_name else model.step_hashes[below] == bare.step_hashes[top]
-        between = [name for name in row[row.index(below) + 1 : row.index(above) + 1] if not is_adapter(name, model)]
+        between = [
+            name for name in row[row.index(below) + 1 : row.index(above) + 1]
+            if not is_addition(name, model.steps) or is_glue(name, above, "in")
+        ]  # fmt: skip
         if not same or any(name in bare.steps or len(model.steps[name].all_reads()) != 1 for name in between):
             continue
         # Its weights were made for the port that it read there.
@@ -173,13 +180,6 @@ def _extended(path: Path, steps: Mapping[str, Step], families: Families) -> Path
     except PathError:
         return None
     return longer
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    """`name`, marked where another draft has it: drafts of one name are one module."""
-    while name in taken:
-        name += "'"
-    return name
 
 
 __all__ = ["add_adapter", "add_top", "blocks", "clone", "drop_top", "insert", "replace_step", "step_along"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,15 +12,21 @@ from pathways.candidate import Training
 from pathways.modules import Families, Frozen, Warm
 from pathways.path import Path
 
+from .change_blocks import CHOICES, change_blocks, changes_blocks, resolved
 from .member import Member
+from .multipath import KIND as PATHS
+from .multipath import Multipath, can_mix, changed, gives_features
 from .mutations import add_adapter, add_top, clone, drop_top, step_along
-from .outline import bare_top, blocks, is_adapter, layers
+from .outline import bare_top, blocks, is_adapter, is_inner, layers
 from .seeds import Seeds
+from .states import States
 
 if TYPE_CHECKING:
     from .munet import MuNet
 
 RATES = tuple(round(0.02 * i, 2) for i in range(1, 16))  # 0.02 .. 0.30, the published list of mutation rates
+ONE, MU = "one", "mu"
+"""All mutations have one rate, which paths inherit under this name."""
 _TRIES = 20
 
 
@@ -63,20 +69,29 @@ def make_child(
 
 
 class _Rates:
-    """The chances of one child's mutations; each is inherited, and moves along `RATES` as often as it says itself."""
+    """The chances of one child's mutations; each is inherited, and moves along a list as often as it says itself.
+
+    Where all have one rate, that moves first, and the child is made with what it has become.
+    """
 
     def __init__(self, parent: Member, settings: MuNet, rng: np.random.Generator) -> None:
         self.settings, self.rng, self.values = settings, rng, dict(parent.rates)
+        if settings.mutable_rates == ONE:
+            self.values = {MU: self._moved(self.values.get(MU, settings.first_rate))}
 
     def happens(self, name: str, kind: str) -> bool:
         """Draw whether the mutation `name` happens."""
         first = self.settings.rates
         rate = self.values.get(name, first.get(name, first.get(kind, 0.0)))
-        if self.settings.mutable_rates and rate > 0:
-            if self.rng.random() < rate:
-                rate = step_along(RATES, rate, self.direction())
-            self.values[name] = rate
+        if self.settings.mutable_rates == ONE:
+            rate = self.values[MU] if rate > 0 else 0.0
+        elif self.settings.mutable_rates and rate > 0:
+            rate = self.values[name] = self._moved(rate)
         return bool(self.rng.random() < rate)
+
+    def _moved(self, rate: float) -> float:
+        """The rate, or a neighbour of it on the list."""
+        return step_along(self.settings.rate_steps, rate, self.direction()) if self.rng.random() < rate else rate
 
     def direction(self) -> int:
         """Up or down, evenly."""
@@ -96,24 +111,46 @@ def _mutated(
     if settings.adapter is not None and rates.happens("adapter_dim", "hyperparameter"):
         dim = step_along(settings.adapter_dims, dim, rates.direction())
         noted = [f"adapter_dim {parent.adapter_dim} -> {dim}"] if dim != parent.adapter_dim else []
+    member = replace(parent, training=training, adapter_dim=dim)
+    if settings.multipath is not None and parent.heads:
+        mixture, more = _mixture(parent, settings, models, rates, families)
+        if mixture.extras:
+            member = replace(mixture, training=training, adapter_dim=dim, rates=rates.values)
+            return Child(parent, member, parent.trunk, (*words, *more, *noted)), bool(words or more)
     trunk, more = _height(parent.trunk, models, rates, families)
     words += more
-    trunk = _train_own(trunk, parent.own)
+    states = States(parent, training, settings, rates.happens)
+    trunk = _train_own(trunk, parent.own, states)
     for step in blocks(trunk, families):
-        adapter = is_adapter(step, trunk)
+        adapter = is_adapter(step, trunk) or is_inner(step)
         if any(isinstance(ref, Frozen) for ref in trunk.steps[step].refs()) and rates.happens(f"clone:{step}", "clone"):
-            trunk = clone(trunk, step)
+            trunk = clone(trunk, step, states.of(step, trunk))
             words.append(f"clone {step}")
         if not adapter and settings.adapter is not None and rates.happens(f"adapter:{step}", "adapter"):
             longer = add_adapter(trunk, step, settings.adapter_spec(dim), families)
             if longer is not None:
                 trunk = longer
                 words.append(f"adapter {dim} after {step}")
-    member = replace(
-        parent, training=training, rates=rates.values, adapter_dim=dim,
-        parents=_lineage(parent, trunk, models),
-    )
-    return Child(parent, member, trunk, (*words, *noted)), bool(words)
+    if changes_blocks(settings.rates):  # draws only where something can come of it, so that earlier runs stay
+        choices = {name: resolved(name, getattr(settings, name), families) for name in CHOICES}
+        trunk, more = change_blocks(trunk, choices, families, rates)
+        words += more
+    parents, kept = _lineage(parent, trunk, models), states.after(trunk, lambda blob: _giver_of(models, blob))
+    member = replace(member, rates=rates.values, parents=parents, optimizers=kept)
+    return Child(parent, member, trunk, (*words, *noted, *states.words)), bool(words)
+
+
+def _mixture(
+    parent: Member, settings: MuNet, models: Sequence[Member], rates: _Rates, families: Families
+) -> tuple[Member, list[str]]:
+    """The parent mixed with paths of other tasks, with other ones, or as it is."""
+    if not can_mix(parent.heads.values()) or not isinstance(models, Seeds) or not rates.happens(PATHS, PATHS):
+        return parent, []
+    child, words = changed(parent, cast(Multipath, settings.multipath), models, rates.rng)
+    if not all(gives_features(extra.trunk, families) for extra in child.extras):
+        return parent, []
+    names = tuple(dict.fromkeys([*parent.parents, *(extra.key for extra in child.extras)]))
+    return replace(child, parents=names), words
 
 
 def _training(training: Training, settings: MuNet, rates: _Rates) -> tuple[Training, list[str]]:
@@ -147,11 +184,11 @@ def _height(
     return trunk, []
 
 
-def _train_own(trunk: Path, own: frozenset[str]) -> Path:
+def _train_own(trunk: Path, own: frozenset[str], states: States) -> Path:
     """What the parent trained for this task is copied and trained on."""
     for step in trunk.canonical_order:
         if any(isinstance(ref, Frozen) and ref.id in own for ref in trunk.steps[step].refs()):
-            trunk = clone(trunk, step, only=own)
+            trunk = clone(trunk, step, states.of(step, trunk, own), only=own)
     return trunk
 
 
@@ -180,3 +217,8 @@ def _giver(models: Sequence[Member], blob: str) -> str:
     if isinstance(models, Seeds):
         return models.giver_of(blob)
     return next(model.key for model in models if blob in model.trunk.frozen())
+
+
+def _giver_of(models: Sequence[Member], blob: str) -> Member:
+    key = _giver(models, blob)
+    return models.of(key) if isinstance(models, Seeds) else next(model for model in models if model.key == key)

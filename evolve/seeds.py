@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pathways.champions import Champions
@@ -10,7 +10,7 @@ from pathways.modules import Port
 from pathways.path import Path
 
 from .member import Member
-from .outline import is_adapter_name
+from .outline import is_addition
 
 Make = Callable[[str], Member | None]
 
@@ -82,6 +82,11 @@ class Seeds(Sequence[Member]):
                 seen.add(trunk)
                 yield place
 
+    def others(self, taken: Collection[str]) -> list[int]:
+        """The places of trained seeds whose trunks are not taken, of equal trunks the first; none is made for it."""
+        trunks = {place: list(self.steps_of(place).values())[-1] for place in self._places()}
+        return [place for place, trunk in trunks.items() if trunk not in taken and not (place == 0 and self.untrained)]
+
     def score(self, trunk: str, score: float) -> None:
         """Say what the seeds of a trunk have scored."""
         self._scores[trunk] = score
@@ -117,7 +122,7 @@ class Seeds(Sequence[Member]):
             else:
                 below = [i for i, name in enumerate(names) if steps[name] == wanted]
             behind = names[min(below) + 1 :] if below else []
-            if all(name in bare.steps or is_adapter_name(name, names) for name in behind):
+            if all(name in bare.steps or is_addition(name, names) for name in behind):
                 continue
             if (trunk := tuple(steps.items())) not in seen:
                 seen.add(trunk)

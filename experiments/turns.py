@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from pathways.compare import served
 from pathways.errors import HeldError, KnownError
 from pathways.evolve.grouping import Grouping, divide, guarded
 from pathways.progress import Progress
@@ -142,7 +143,7 @@ class Control:
     def done(self) -> bool:
         """Whether it is recorded for every task."""
         recorded = self.system.ledger.controls()
-        return all((self.strategy.name, task.name) in recorded for task in self.tasks)
+        return all((self.strategy.name, task.name) in recorded for task in served(self.tasks, self.strategy))
 
     def do(self) -> None:
         """Run it on those tasks for which it is not recorded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from .checks import flag, whole
 from .context import Context
 from .flops import product, rows
+from .group_norm import GroupNorm
 from .module import Module, PortError, activation_named, initialise_layer, one_port
 from .ports import Image, Port, Tokens, Value, Vector, like, split
 from .stacked import Stack, affine, layer_norm
@@ -60,7 +62,7 @@ class Adapter(Module):
         if image:
             if normed and port.channels * port.height * port.width == 1:
                 raise PortError(f"family `adapter` cannot normalise the one value of {port}: turn `norm` off")
-            self.norm = nn.GroupNorm(1, port.channels) if normed else self.norm
+            self.norm = GroupNorm(1, port.channels) if normed else self.norm
             self.down = nn.Conv2d(port.channels, dim, kernel, padding=kernel // 2)
             self.up = nn.Conv2d(dim, port.channels, 1)
             self._flops = product(port.height * port.width, port.channels, dim) * (kernel**2 + 1)
@@ -97,3 +99,11 @@ class Adapter(Module):
     def flops(self) -> int:
         """The two products."""
         return self._flops
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """A bottleneck of a quarter of the width, and 64 at most."""
+        if len(ports) != 1 or not isinstance(ports[0], (Vector, Tokens, Image)):
+            return None
+        width = ports[0].channels if isinstance(ports[0], Image) else ports[0].dim
+        return {"dim": min(64, max(1, width // 4))}

@@ -69,6 +69,7 @@ def build(
                 module: Module | Delta = cls(host, *condition, **config)
             else:
                 module = cls(tuple(ports), **config)
+                module.inputs = tuple(ports)
         except TypeError as error:
             raise ValueError(
                 f"the configuration of family `{spec.family}` does not fit, found {config}: {error}."
@@ -131,7 +132,7 @@ def _facts(
     host: tuple[ModuleSpec, tuple[Port, ...]] | None,
     families: Families,
 ) -> Facts:
-    module = _shell(spec, ports, families, _shell(*host, families) if host else None)
+    module = shell(spec, ports, families, shell(*host, families) if host else None)
     return Facts(
         getattr(module, "output", None),
         sum(p.numel() for p in module.parameters()),
@@ -141,16 +142,16 @@ def _facts(
     )
 
 
-def _shell(
+def shell(
     spec: ModuleSpec, ports: tuple[Port, ...], families: Families, host: Module | Delta | None = None
 ) -> Module | Delta:
-    """The module and, all the way down, its parts, none with weights."""
+    """The module and, all the way down, its parts, none with weights; `host` of a delta."""
     inside = part_ports(spec, ports, families)
     parts = {
-        name: _shell(part.spec, inside(name), families, host if is_delta(part.spec, families) else None)
+        name: shell(part.spec, inside(name), families, host if is_delta(part.spec, families) else None)
         for name, part in spec.parts.items()
     }
     return build(spec, ports, parts=parts, host=host, families=families)  # type: ignore[arg-type]
 
 
-__all__ = ["Facts", "PortError", "build", "facts", "is_delta", "part_ports"]
+__all__ = ["Facts", "PortError", "build", "facts", "is_delta", "part_ports", "shell"]

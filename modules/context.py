@@ -19,6 +19,7 @@ class Context:
         generator: the source of all noise in the pass (dropout, noisy gates); `None` in evaluation.
         losses: named scalar losses that modules added during the pass, already weighted.
         changes: by module and site, what deltas do to values inside the module; see `Module.sites`.
+        gathered: by name, values of several passes (the tasks of a joint batch) of which one loss is made at the end.
 
     Example:
         >>> context = Context()
@@ -31,6 +32,7 @@ class Context:
     generator: torch.Generator | None = None
     losses: list[tuple[str, Tensor]] = field(default_factory=list)
     changes: Mapping[int, Mapping[str, Sequence[Callable[[Any], Any]]]] = field(default_factory=dict)
+    gathered: dict[str, tuple[list[Tensor], Callable[[list[Tensor]], Tensor]]] = field(default_factory=dict)
 
     def at(self, module: object, site: str, value: Any) -> Any:
         """`value` as the deltas of `module` change it at one of its sites; itself where there are none."""
@@ -46,6 +48,14 @@ class Context:
         """Add a scalar loss, already weighted, to the objective of this pass."""
         self.losses.append((name, value))
 
+    def gather(self, name: str, value: Tensor, loss: Callable[[list[Tensor]], Tensor]) -> None:
+        """Keep `value` with those that other passes of this context give; `loss` makes one loss, weighted, of them all.
+
+        A joint batch runs the path of each task in turn with one context: so a loss may be of all its tasks.
+        """
+        self.gathered.setdefault(name, ([], loss))[0].append(value)
+
     def total_loss(self) -> Tensor | None:
         """The sum of the losses collected so far; `None` where no module added one."""
-        return torch.stack([value for _, value in self.losses]).sum() if self.losses else None
+        found = [value for _, value in self.losses] + [loss(values) for values, loss in self.gathered.values()]
+        return torch.stack(found).sum() if found else None

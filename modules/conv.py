@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from .checks import choice, flag, whole
 from .context import Context
+from .group_norm import GroupNorm
 from .module import Module, PortError, activation_named, one_port
 from .ports import Image, Port
 from .stacked import Stack
@@ -144,6 +146,13 @@ class Conv(Module):
         """The convolution and the projection of the skip."""
         return self._flops
 
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """A convolution beside the identity, from an image to one of the same port."""
+        if len(ports) != 1 or not isinstance(ports[0], Image):
+            return None
+        return {"channels": ports[0].channels, "residual": True}
+
 
 def _channels_last(gradient: Tensor) -> Tensor:
     """The gradient in the memory of the output: kernels that read both are several times slower where they differ."""
@@ -173,4 +182,4 @@ def _norm(norm: str, channels: int, groups: int, pixels: int) -> nn.Module | Non
         raise ValueError(f"`groups` must divide `channels`, found {groups} groups for {channels} channels.")
     if channels // groups * pixels == 1:
         raise PortError(f"family `conv` cannot apply `{norm}` norm to one value: use more channels")
-    return nn.GroupNorm(groups, channels)
+    return GroupNorm(groups, channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -63,3 +64,8 @@ class Embed(Module):
                 f"cut the input or train with more positions."
             )
         return like(value, tokens + self.position(torch.arange(length, device=ids.device)))
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """Tokens of 32 numbers, with positions where the length is fixed."""
+        return {"dim": 32} if len(ports) == 1 and isinstance(ports[0], Ids) else None

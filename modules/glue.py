@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -43,6 +44,12 @@ class Flatten(Module):
         """Map (B, ...) to (B, dim)."""
         return inputs[0].flatten(1)
 
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """No settings, for fixed lengths."""
+        fits = len(ports) == 1 and isinstance(ports[0], (Image, Tokens, Signal)) and not ports[0].variable
+        return {} if fits else None
+
 
 class Pool(Module):
     """The mean or maximum over an image's pixels, or over the real places of tokens or a signal.
@@ -80,6 +87,11 @@ class Pool(Module):
         if self.maximum:
             return x.masked_fill(~real, float("-inf")).amax(self.axes)
         return x.masked_fill(~real, 0.0).sum(self.axes) / real.sum(self.axes)
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """The mean."""
+        return {} if len(ports) == 1 and isinstance(ports[0], (Image, Tokens, Signal)) else None
 
 
 class Concat(Module):
@@ -130,6 +142,14 @@ class Concat(Module):
         for value in inputs[1:]:
             mask = mask & _mask(value)
         return Masked(joined, mask)
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """Along the features, or along the length where only that can be."""
+        for along_length, kinds in ((False, (Vector, Tokens, Image, Signal)), (True, (Tokens,))):
+            if ports and isinstance(ports[0], kinds) and len({_rest(port, along_length) for port in ports}) == 1:
+                return {"axis": AXES[along_length]}
+        return None
 
 
 def _rest(port: Port, along_length: bool) -> tuple[Any, ...]:
@@ -209,6 +229,11 @@ class Slice(Module):
             return x[:, self.part] if mask is None else Masked(x[:, self.part], mask[:, self.part])
         return like(value, x[..., self.part] if isinstance(self.output, Tokens) else x[:, self.part])
 
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """All of it: where to cut, mutations decide."""
+        return {} if len(ports) == 1 and isinstance(ports[0], (Vector, Tokens, Image, Signal)) else None
+
 
 class Detach(Module):
     """The value itself, through which no gradient flows.
@@ -230,6 +255,11 @@ class Detach(Module):
         """Stop the gradient."""
         (value,) = inputs
         return like(value, split(value)[0].detach())
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """No settings."""
+        return {} if len(ports) == 1 else None
 
 
 class ScaleGradient(Module):
@@ -265,3 +295,8 @@ class ScaleGradient(Module):
         x, _ = split(value)
         # x - x.detach() is exactly zero, so the value stays the same to the bit.
         return like(value, x.detach() + self.factor * (x - x.detach()))
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """A tenth of the gradient: what stands before it learns slowly."""
+        return {"factor": 0.1} if len(ports) == 1 and not ports[0].integer else None

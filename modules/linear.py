@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -65,3 +66,10 @@ class Linear(Module):
     def flops(self) -> int:
         """One matrix product, for each token."""
         return self._flops
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """A layer that keeps the width."""
+        if len(ports) != 1 or not isinstance(ports[0], (Vector, Tokens)):
+            return None
+        return {"dim": ports[0].dim, "activation": "relu"}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .context import Context
+from .frozendict import FrozenDict
 from .ports import Port, PortError, Value
 from .stacked import Stack, affine
 
@@ -38,6 +39,8 @@ class Module(nn.Module):
             are not used stay as they are by themselves.
         sites: the values inside `forward` that deltas may change: it passes each through
             `context.at(self, site, value)`.
+        site_ports: the ports of the values at its sites, of those that have one; a delta there sees plain tensors.
+        inputs: its input ports, as `build` was given them.
         active: of a router, how many modules run for a sample: the other weights are exactly zero, and the modules
             behind them are not run. `None` runs all.
     """
@@ -49,6 +52,8 @@ class Module(nn.Module):
     sites: ClassVar[tuple[str, ...]] = ()
 
     output: Port
+    inputs: tuple[Port, ...] = ()
+    site_ports: Mapping[str, Port] = FrozenDict()
     active: int | None = None
     stacks: tuple[str, ...] = ()
     affine: tuple[str, str] | None = None
@@ -131,6 +136,12 @@ class Delta(nn.Module):
         A delta that reads a condition is given its values as `condition=(...)`.
         """
         return call(*inputs, context=context)
+
+    @property
+    def mergeable(self) -> bool:
+        """Whether it changes weights only, so that `merge.merged` can put it into the host for good."""
+        cls = type(self)
+        return cls.weights is not Delta.weights and cls.inside is Delta.inside and cls.around is Delta.around
 
     def initialise(self, generator: torch.Generator) -> None:
         """Set all parameters and buffers to the neutral condition."""

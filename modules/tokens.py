@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -51,3 +52,8 @@ class LearnedTokens(Module):
     def forward(self, *inputs: Any, context: Context) -> Tensor:
         """The tokens, as one sample (1, length, dim)."""
         return self.tokens.unsqueeze(0)
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """Four tokens, for a step that reads nothing."""
+        return None if ports else {"length": 4, "dim": 32}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .attention import fitting_heads
 from .checks import flag, number, whole
 from .context import Context
 from .flops import nominal, product
@@ -21,6 +24,11 @@ class Transformer(Module):
     With one input, tokens attend to one another (the memory is `x` under the same norm); with two, the first
     attends to the second. Padded places of the memory get no attention; each sample needs one real place.
 
+    Deltas may change, at its sites: the `normed` tokens that attention reads; per head (B, heads, length, dim / heads)
+    each `query` and what it reads (`mixed`); the `logits` (B, heads, length, places), which are formed only then; what
+    is `attended` and `transformed`, the two branches that are added to `x`; the `normed_ff` tokens and the `inner`
+    ones of the feed-forward part.
+
     Args:
         ports: `Tokens` to transform, and `Tokens` to read, if others; dims may differ.
         heads: attention heads; must divide the dim of the first port.
@@ -28,6 +36,8 @@ class Transformer(Module):
         causal: whether a token attends only to itself and those before it (self-attention only).
         residual_scale: factor on the initial weights that write into the residual stream; at 0 the block
             starts as the identity.
+        parallel: whether attention and the feed-forward part read the same `x`, and both are added to it; the
+            parameters are those of the serial form.
 
     Raises:
         PortError: not one or two `Tokens`.
@@ -40,11 +50,15 @@ class Transformer(Module):
     """
 
     family = "transformer"
-    reference = "Vaswani et al. 2017 (1706.03762), section 3; pre-norm: Xiong et al. 2020 (2002.04745)"
+    reference = (
+        "Vaswani et al. 2017 (1706.03762), section 3; pre-norm: Xiong et al. 2020 (2002.04745); "
+        "parallel: Chowdhery et al. 2022 (2204.02311), section 2"
+    )
+    sites = ("normed", "query", "logits", "mixed", "attended", "normed_ff", "inner", "transformed")
 
     def __init__(
         self, ports: tuple[Port, ...], *, heads: int, ff: int = 4, causal: bool = False,
-        residual_scale: float = 1.0,
+        residual_scale: float = 1.0, parallel: bool = False,
     ) -> None:
         super().__init__()
         tokens = [port for port in ports if isinstance(port, Tokens)]
@@ -59,6 +73,7 @@ class Transformer(Module):
         if flag("causal", causal) and self.cross:
             raise ValueError("`causal` must be false where a second input is read, found true.")
         self.causal, self.heads, self.residual_scale = causal, heads, number("residual_scale", residual_scale)
+        self.parallel = flag("parallel", parallel)
         self.norm = nn.LayerNorm(dim)
         self.norm_memory = nn.LayerNorm(memory.dim) if self.cross else None
         self.query = nn.Linear(dim, dim)
@@ -68,6 +83,8 @@ class Transformer(Module):
         self.up = nn.Linear(dim, whole("ff", ff) * dim)
         self.down = nn.Linear(ff * dim, dim)
         self.output = query
+        self.site_ports = {site: query for site in ("normed", "attended", "normed_ff", "transformed")}
+        self.site_ports["inner"] = replace(query, dim=ff * dim)
         rows, places = nominal(query.length), nominal(memory.length)
         projections = 2 * product(rows, dim, dim) + product(places, memory.dim, 2 * dim)
         self._flops = projections + 2 * product(rows, dim, places) + 2 * product(rows, dim, ff * dim)
@@ -88,14 +105,16 @@ class Transformer(Module):
         """Map (B, length, dim) and (B, places, memory dim) to (B, length, dim), masked as the first."""
         value = inputs[0]
         x, _ = split(value)
-        normed = self.norm(x)
+        normed = context.at(self, "normed", self.norm(x))
         memory, mask = split(inputs[-1])
         memory = normed if self.norm_memory is None else self.norm_memory(memory)
-        x = x + self._attend(normed, memory, mask)
-        return like(value, x + self.down(F.gelu(self.up(self.norm_ff(x)))))
+        attended = x + context.at(self, "attended", self._attend(normed, memory, mask, context))
+        fed = x if self.parallel else attended
+        inner = F.gelu(self.up(context.at(self, "normed_ff", self.norm_ff(fed))))
+        return like(value, attended + context.at(self, "transformed", self.down(context.at(self, "inner", inner))))
 
-    def _attend(self, x: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
-        query = self._per_head(self.query(x))
+    def _attend(self, x: Tensor, memory: Tensor, mask: Tensor | None, context: Context) -> Tensor:
+        query = context.at(self, "query", self._per_head(self.query(x)))
         key, value = (self._per_head(part) for part in self.key_value(memory).chunk(2, dim=-1))
         allowed = None if mask is None else mask[:, None, None, :]
         causal = self.causal
@@ -105,7 +124,21 @@ class Transformer(Module):
             allowed = (allowed & square.tril()) | torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
             causal = False
         y = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed, is_causal=causal)
-        return self.project(y.transpose(1, 2).flatten(2))
+        if "logits" in context.changes.get(id(self), ()):
+            y = y + self._shift(query, key, allowed, causal, context) @ value
+        return self.project(context.at(self, "mixed", y).transpose(1, 2).flatten(2))
+
+    def _shift(self, query: Tensor, key: Tensor, allowed: Tensor | None, causal: bool, context: Context) -> Tensor:
+        """What deltas at `logits` add to the weights of attention: exactly zero where they change nothing.
+
+        The fused kernels do not round as a softmax of logits does, so that this alone could not be exact.
+        """
+        logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        if causal:
+            allowed = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
+        if allowed is not None:
+            logits = logits.masked_fill(~allowed, float("-inf"))
+        return context.at(self, "logits", logits).softmax(-1) - logits.softmax(-1)
 
     def _per_head(self, x: Tensor) -> Tensor:
         """(B, length, dim) to (B, heads, length, dim / heads)."""
@@ -114,3 +147,11 @@ class Transformer(Module):
     def flops(self) -> int:
         """Projections, attention and the feed-forward part."""
         return self._flops
+
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """A block that starts as the identity."""
+        tokens = [port for port in ports if isinstance(port, Tokens)]
+        if len(ports) not in (1, 2) or len(tokens) != len(ports):
+            return None
+        return {"heads": fitting_heads(tokens[0].dim), "residual_scale": 0.0}

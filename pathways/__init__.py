@@ -16,15 +16,15 @@ _HOMES = {
     "Affine": "task", "Augment": "candidate", "Candidate": "candidate", "Champion": "strategy", "Classes": "task",
     "DeltaRef": "path", "ForgettingError": "errors", "Measures": "candidate", "Metric": "measure",
     "Paired": "racing", "Path": "path", "PathwaysError": "errors", "Pool": "pool", "Pruner": "pruner", "Race": "racing",
-    "Result": "candidate", "Root": "root", "Split": "task", "Step": "path", "System": "system", "Task": "task",
-    "Training": "candidate", "Values": "task", "families": "entry_points",
+    "Result": "candidate", "Root": "root", "Sequences": "task", "Spans": "task", "Split": "task", "Step": "path",
+    "System": "system", "Task": "task", "Training": "candidate", "Values": "task", "families": "entry_points",
 }
 _SUBPACKAGES = ("affinity", "data", "evolve", "modules", "metrics", "pretrained", "testing")
 
 __all__ = [
     "Affine", "Augment", "Candidate", "Champion", "Classes", "DeltaRef", "ForgettingError", "Measures", "Metric",
-    "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Root", "Split", "Step", "System",
-    "Task", "Training", "Values",
+    "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Root", "Sequences", "Spans", "Split",
+    "Step", "System", "Task", "Training", "Values",
     "__version__", "affinity", "data", "evolve", "families", "metrics", "modules", "pretrained", "testing",
 ]
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .root import Root
     from .strategy import Champion
     from .system import System
-    from .task import Affine, Classes, Split, Task, Values
+    from .task import Affine, Classes, Sequences, Spans, Split, Task, Values
 
 
 def __getattr__(name: str) -> Any:

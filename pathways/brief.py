@@ -18,9 +18,10 @@ class Sketch:
 
     Args:
         path: the path's hash.
-        trunk: the hash of the path up to what its head reads; empty where a trunk cannot be told from the head.
+        trunk: the hash of the path up to what its head reads; empty where a trunk cannot be told from the head. Of a
+            path that mixes several it is that of its own, the first.
         inputs: the port of each input.
-        steps: the hash of each step but the head, by name, in canonical order.
+        steps: the hash of each step of the trunk, by name, in canonical order.
         sizes: by blob, the parameters of each module, in canonical order.
         flops: of one sample's forward pass.
     """
@@ -47,6 +48,7 @@ class Brief:
         parents, validation: as in its champion.
         sketch: of its path.
         guard: what a guard against negative transfer kept, `sharing` or `scratch`; empty where there was none.
+        optimizers: the blobs of the optimizer states that its champion leaves to clones of its modules.
     """
 
     name: str
@@ -62,6 +64,12 @@ class Brief:
     validation: float
     sketch: Sketch
     guard: str = ""
+    optimizers: tuple[str, ...] = ()
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """All that must be kept for it: the blobs of its path and of optimizer states."""
+        return (*self.sizes, *self.optimizers)
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -86,7 +94,8 @@ class Brief:
         said = data["sketch"]
         inputs = _one_of({name: port_from_json(port) for name, port in said["inputs"].items()})
         sketch = Sketch(**{**said, "inputs": inputs})
-        return cls(**{**data, "parents": tuple(data["parents"]), "sketch": sketch})
+        tuples = {name: tuple(data[name]) for name in ("parents", "optimizers")}
+        return cls(**{**data, **tuples, "sketch": sketch})
 
 
 _inputs: dict[FrozenDict, FrozenDict] = {}
@@ -100,8 +109,10 @@ def _one_of(inputs: Mapping[str, Port]) -> FrozenDict:
 def sketch_of(path: Path, families: Families) -> Sketch:
     """The sketch of a champion's path."""
     costs = path.costs(families)
-    reads = path.steps[path.output].reads
-    steps = {name: path.step_hashes[name] for name in path.canonical_order if name != path.output}
+    own, reads = path, path.steps[path.head].reads
+    if path.head != path.output:
+        own = Path(path.inputs, path.steps, path.head)
+    steps = {name: path.step_hashes[name] for name in own.canonical_order if name != own.output}
     whole = len(reads) == 1 and reads[0] in path.steps and "head" not in steps
     trunk = path.step_hashes[reads[0]] if whole else ""
     sizes = {blob: costs.sizes[blob] for blob in path.frozen()}
@@ -115,6 +126,7 @@ def brief_of(record: TaskRecord, families: Families) -> Brief:
         record.name, record.index, record.data, record.test_data, record.strategy, record.metric,
         record.higher_is_better, record.test, record.new_parameters, champion.parents, champion.measures.validation,
         sketch_of(record.path, families), _kept(champion.extra, record.name),
+        tuple(dict.fromkeys(champion.optimizers.values())),
     )  # fmt: skip
 
 

@@ -29,11 +29,18 @@ def compare(
     """
     system.refresh()
     system.refuse_damaged()
+    tasks = served(tasks, strategy)
     for task in tasks:
         system.tasks[task.name] = task
     with system.leased([f"{strategy.name}:"]):  # all of it: the next of its searches begins with what this one leaves
         _compare(system, tasks, strategy, engine, progress)
     system.collect()
+
+
+def served(tasks: Sequence[Task], strategy: Strategy) -> list[Task]:
+    """The tasks that a control is run for: all, unless it says which inputs it `serves`."""
+    serves = getattr(strategy, "serves", None)
+    return [task for task in tasks if serves is None or serves(task.inputs)]
 
 
 def _compare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -12,6 +12,7 @@ from pathways.modules import Families, content_hash
 
 from . import manifest
 from .candidate import Training
+from .choose_root import ROOT
 from .devices import device_here
 from .errors import ConfigError, PathwaysError
 from .files import write_atomically
@@ -21,15 +22,19 @@ from .manifest import SystemRecord
 from .mirror import Mirror
 from .path import Path
 from .pool import Pool
-from .root import Root, shipped_roots
+from .records import roots_to_json
+from .root import Root, is_name, shipped_roots
 from .trainer.calibrate import stack_size
 from .trainer.numerics import numerics
+
+AnyRoot: TypeAlias = "Path | Root | str | None"
+"""What first paths are built on: a path, one with weights, the name or folder of a root, or nothing."""
 
 
 def create_system(
     directory: FilePath,
     seed: int,
-    root: Path | Root | str | None,
+    root: AnyRoot | Mapping[str, Path | Root | str],
     training: Training,
     families: Families,
     dispatch: int,
@@ -55,20 +60,19 @@ def create_system(
         raise ConfigError(f"`dispatch` must be a whole number of at least 1, found {dispatch!r}.")
     device = device_here(device)
     stack = stack_size(stack, device)
-    given = Root.named(root) if isinstance(root, str) else root
-    headless = given.path if isinstance(given, Root) else given
-    if headless is not None:
-        headless.ports(families)
-    if isinstance(given, Root):
-        given.install(Pool(directory / "pool"))
+    given = root if isinstance(root, Mapping) else {ROOT: root} if root is not None else {}
+    named = {name: Root.named(each) if isinstance(each, str) else each for name, each in given.items()}
+    roots = installed(named, Pool(directory / "pool"), families)
+    headless = next(iter(roots.values()), None) if len(roots) < 2 else None
     resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch, "stack": stack}
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
     resolved.pop("ledger", None)  # where it is recorded does not change what is computed
-    run = content_hash([resolved, headless.to_json() if headless else None])
+    several = roots if len(roots) > 1 else {}
+    run = content_hash([resolved, headless.to_json() if headless else roots_to_json(several) if several else None])
     claim = claimed(ledger, content_hash([run, place or str(directory.resolve())])) if ledger else None
     record = SystemRecord(
         run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=claim,
-        source=given.source if isinstance(given, Root) else {},
+        roots=several, source=_sources(named),
     )
     manifest.write_system(directory, record)
 
@@ -93,6 +97,30 @@ def claimed(ledger: str, name: str) -> dict[str, str]:
     return {"url": without_password(ledger), "run": name}
 
 
+def installed(given: Mapping[str, Path | Root], pool: Pool, families: Families) -> dict[str, Path]:
+    """The roots of a new run, by name, their blobs in its pool.
+
+    Raises:
+        ConfigError: a name that cannot be one, or two roots that read the same inputs: the second would not be used.
+    """
+    roots: dict[str, Path] = {}
+    for name, root in given.items():
+        if not isinstance(name, str) or not is_name(name):
+            raise ConfigError(f"`root` must be named by letters, digits, `-` and `_`, found {name!r}.")
+        path = root.path if isinstance(root, Root) else root
+        path.ports(families)
+        if isinstance(root, Root):
+            root.install(pool)
+        for other, known in roots.items():
+            if dict(known.inputs) == dict(path.inputs):
+                found = ", ".join(f"{name}: {port}" for name, port in path.inputs.items())
+                raise ConfigError(
+                    f"roots {other!r} and {name!r} must read different inputs, found ({found}): drop one of them."
+                )
+        roots[name] = path
+    return roots
+
+
 def install_root(name: str, pool: Pool) -> Path:
     """Copy a root's blobs into a pool; returns its headless path.
 
@@ -105,4 +133,10 @@ def install_root(name: str, pool: Pool) -> Path:
     return root.path
 
 
-__all__ = ["claimed", "create_system", "create_there", "install_root", "shipped_roots"]
+def _sources(roots: Mapping[str, Path | Root]) -> dict[str, Any]:
+    """Where the weights of the roots came from, as far as they say it; of several by name."""
+    found = {name: dict(root.source) for name, root in roots.items() if isinstance(root, Root) and root.source}
+    return found if len(roots) > 1 else next(iter(found.values()), {})
+
+
+__all__ = ["claimed", "create_system", "create_there", "install_root", "installed", "shipped_roots"]

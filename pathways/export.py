@@ -155,11 +155,10 @@ def _quiet_about_torch() -> Iterator[None]:
 
 
 def _export_root(system: System, record: TaskRecord, out: FilePath) -> FilePath:
-    head = record.path.steps[record.path.output]
+    head = record.path.steps[record.path.head]
     if len(head.reads) != 1:
         raise PathwaysError(f"a root ends in one step, the head of task {record.name!r} reads {list(head.reads)}.")
-    steps = {name: step for name, step in record.path.steps.items() if name != record.path.output}
-    trunk = Path(record.path.inputs, steps, head.reads[0])
+    trunk = Path(record.path.inputs, record.path.steps, head.reads[0])
     trunk = Path(trunk.inputs, {name: trunk.steps[name] for name in trunk.canonical_order}, trunk.output)
     out.mkdir(parents=True, exist_ok=True)
     system.pool.ensure(trunk.frozen())

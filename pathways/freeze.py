@@ -23,9 +23,9 @@ from .ledger_rows import SYSTEM, Evaluation
 from .manifest import TaskRecord
 from .path import Path
 from .seeds import torch_generator
-from .strategy import Champion, Strategy, Winner
+from .strategy import Champion, Strategy, Winner, optimizers_of
 from .task import Split, Task, take
-from .trainer.evaluate import measure
+from .trainer.evaluate import measure, outputs_of
 from .trainer.numerics import one_thread
 from .trainer.samples import prepare, through
 
@@ -51,12 +51,13 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
         if task.name in system.records:
             _check_same(system.records[task.name], won)
             continue
-        system.pool.ensure(path.frozen())
-        system.pool.sync(path.frozen())
+        kept = [*path.frozen(), *optimizers_of(won.extra).values()]
+        system.pool.ensure(kept)
+        system.pool.sync(kept)
         test = test_value(path, task, system)
         probe = probe_of(task, path, system)
         if system.mirror is not None:
-            system.mirror.push_blobs(_new(system, path.frozen()))  # before others have to wait for it
+            system.mirror.push_blobs(_new(system, kept))  # before others have to wait for it
         with upkeep.freezing(system):
             for name in [t.name for t in tasks]:  # a process that was silent for too long may have lost them
                 system.ledger.renew(name, system.owner, system.lease_seconds)
@@ -77,7 +78,7 @@ def freeze(system: System, tasks: Sequence[Task], strategy: Strategy, winner: Wi
             if system.mirror is None:
                 manifest.write_task(system.directory, record, new=True)
             else:
-                system.mirror.commit(record, _new(system, path.frozen()))
+                system.mirror.commit(record, _new(system, kept))
             system.shelf.add(task.name)
             _record_late(system)
 
@@ -149,7 +150,7 @@ def test_value(path: Path, task: Task, system: System) -> float:
     with one_thread():
         samples = prepare(task, "test")
         outputs = through(assembled(path, system), samples.values, (path.output,))[path.output]
-        return measure(task, outputs, samples.targets).validation  # type: ignore[arg-type]
+        return measure(task, outputs_of(outputs), samples.targets).validation
 
 
 # -- probes -------------------------------------------------------------------------------------------------

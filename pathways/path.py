@@ -30,6 +30,8 @@ from pathways.modules.table import BUILT_IN
 from .errors import PathError
 
 COMBINATIONS = ("sum", "mean", "concat")
+PATH_MIXERS = ("path_router",)
+"""Families that mix the outputs of whole paths, the first of which is a path of its own."""
 _CONCAT = ModuleSpec("concat")
 
 
@@ -182,6 +184,13 @@ class Path:
         for draft in self.drafts_in_order():
             if seen.setdefault(draft.name, draft) != draft:
                 raise PathError(f"drafts named {draft.name!r} must be equal to be one module: rename one of them.")
+
+    @property
+    def head(self) -> str:
+        """The step that holds the task's own head: the output; where that mixes whole paths, the end of the first."""
+        last = self.steps[self.output]
+        mixes = len(last.modules) == 1 and last.modules[0].spec.family in PATH_MIXERS
+        return last.reads[0] if mixes and last.reads[0] in self.steps else self.output
 
     # -- what the path holds ------------------------------------------------------------------------------
 

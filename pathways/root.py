@@ -53,17 +53,16 @@ class Root:
         Raises:
             ConfigError: there is neither.
         """
-        folder: Any = resources.files("pathways") / "roots" / name
-        if not _is_name(name) or not (folder / "path.json").is_file():
-            folder = FilePath(name)
-        if not (folder / "path.json").is_file():
-            raise ConfigError(
-                f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}."
-            )
+        folder = _folder(name)
         data = json.loads((folder / "path.json").read_text())
         source = data.get("source", {}) if isinstance(data, dict) else {}
         path = Path.from_json(data)
         return cls(path, {blob: (folder / f"{blob}.safetensors").read_bytes() for blob in path.frozen()}, dict(source))
+
+
+def shipped_path(name: str) -> Path:
+    """The headless path of a root that ships, or of the folder of one, without its blobs."""
+    return Path.from_json(json.loads((_folder(name) / "path.json").read_text()))
 
 
 def shipped_roots() -> list[str]:
@@ -74,8 +73,18 @@ def shipped_roots() -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if (entry / "path.json").is_file())
 
 
-def _is_name(name: str) -> bool:
+def _folder(name: str) -> Any:
+    folder: Any = resources.files("pathways") / "roots" / name
+    if not is_name(name) or not (folder / "path.json").is_file():
+        folder = FilePath(name)
+    if not (folder / "path.json").is_file():
+        raise ConfigError(f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}.")
+    return folder
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` may name a root: letters, digits, `-` and `_`."""
     return name.replace("-", "").replace("_", "").isalnum()
 
 
-__all__ = ["Root", "shipped_roots"]
+__all__ = ["Root", "is_name", "shipped_path", "shipped_roots"]

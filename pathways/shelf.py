@@ -129,13 +129,15 @@ class Shelf:
         return self._held[task][1]
 
     def users(self, blob: str) -> list[str]:
-        """The tasks whose champions use a blob, in the order learned."""
+        """The tasks whose champions use a blob, or keep it for clones, in the order learned."""
         if self._used is None:
-            self._used, self._users = set().union(*(brief.sizes for brief in self.briefs.values())), {}
+            self._used, self._users = set().union(*(brief.blobs for brief in self.briefs.values())), {}
         if blob not in self._used:
             return []
         if blob not in self._users:  # few blobs are asked for: a table of all would take longer than looking
-            self._users[blob] = [name for name, brief in self.briefs.items() if blob in brief.sizes]
+            self._users[blob] = [
+                name for name, brief in self.briefs.items() if blob in brief.sizes or blob in brief.optimizers
+            ]
         return self._users[blob]
 
     def save(self) -> None:
@@ -181,8 +183,8 @@ class Shelf:
             self._used = None  # made anew when it is asked for
             return
         for name in newest:
-            self._used.update(self.briefs[name].sizes)
-            for blob in self._users.keys() & self.briefs[name].sizes.keys():
+            self._used.update(self.briefs[name].blobs)
+            for blob in self._users.keys() & set(self.briefs[name].blobs):
                 self._users[blob].append(name)
 
 

@@ -48,6 +48,31 @@ class Champion:
     parents: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def optimizers(self) -> dict[str, str]:
+        """By blob of a module, the blob of the optimizer state that its clones may begin with; see `optimizers_of`."""
+        return optimizers_of(self.extra)
+
+    def blobs(self) -> list[str]:
+        """All that must be kept for it: the blobs of its path and of optimizer states."""
+        return list(dict.fromkeys([*self.path.frozen(), *self.optimizers.values()]))
+
+
+def optimizers_of(extra: Mapping[str, Any]) -> dict[str, str]:
+    """The optimizer states that `extra` of a champion or winner names: its `optimizers`, where these are that.
+
+    `extra` is whatever a strategy wants to be inherited; under this name it is kept from being collected.
+
+    >>> optimizers_of({"optimizers": {"a" * 64: "b" * 64}, "score": 1.0}) == {"a" * 64: "b" * 64}
+    True
+    >>> optimizers_of({"optimizers": "adamw"})
+    {}
+    """
+    found = extra.get("optimizers")
+    if not isinstance(found, Mapping):
+        return {}
+    return {key: blob for key, blob in found.items() if isinstance(key, str) and isinstance(blob, str)}
+
 
 @dataclass(frozen=True)
 class View:
@@ -58,11 +83,12 @@ class View:
         tasks: the tasks to learn now; several are learned jointly.
         champions: by task name, in the order they were learned.
         root: a headless path to build on, frozen (a shipped root) or of `Init` drafts (from scratch); its
-            output step is what heads read.
+            output step is what heads read. Of a run with several, the one that reads what all these tasks have.
         training: the run's default hyperparameters and budget.
         memory: for controls that carry their own network from task to task (`fine-tune`): what their last
             search returned as `memory`, plain data.
         families: the module families that specs may name.
+        roots: the roots of a run that has several, by name, for what learns tasks of different inputs together.
     """
 
     run: int
@@ -72,6 +98,7 @@ class View:
     training: Training
     memory: Any = None
     families: Families = BUILT_IN
+    roots: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def task(self) -> TaskInfo:

@@ -65,7 +65,7 @@ class System(OpenRun):
         directory: str | FilePath,
         *,
         seed: int = 0,
-        root: Path | Root | str | None = None,
+        root: Path | Root | str | Mapping[str, Path | Root | str] | None = None,
         training: Training | None = None,
         families: Iterable[type[Module] | type[Delta] | str] = (),
         dispatch: int = 1,
@@ -82,7 +82,8 @@ class System(OpenRun):
             seed: all randomness of the run derives from it.
             root: what first paths are built on: the name of a shipped root (`omniglot`) or a folder with one, a
                 headless path of `Init` drafts (from scratch), a trained network that was split into modules
-                (`pathways.pretrained`), or `None`.
+                (`pathways.pretrained`), or `None`. Several by name (`{"image": ..., "audio": ...}`) are for tasks of
+                different inputs: each task builds on the first that reads what it has.
             training: default hyperparameters and budget.
             families: module families that are not built in: classes, or the names of installed packages that offer
                 some (`pathways.entry_points`).

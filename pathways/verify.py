@@ -57,13 +57,13 @@ def verify(system: System) -> VerifyReport:
     differs += [{"task": task, "module": "", "what": what} for task, what in damaged.items()]
     blobs: dict[str, str] = {}
     for name, record in records.items():
-        frozen = [blob for blob in record.champion.path.frozen() if blob not in blobs]
-        blobs |= _damages(system, frozen)
-        for blob in record.champion.path.frozen():
+        kept = record.champion.blobs()
+        blobs |= _damages(system, [blob for blob in kept if blob not in blobs])
+        for blob in kept:
             if blobs[blob]:
                 differs.append({"task": name, "module": blob, "what": blobs[blob]})
         differs += [{"task": name, "module": "", "what": what} for what in _replayed(system, record, bitwise)]
-    of_root = _damages(system, sorted(set(system.root.frozen() if system.root else ()) - set(blobs)))
+    of_root = _damages(system, sorted(system.root_blobs - set(blobs)))
     differs += [{"task": "root", "module": blob, "what": what} for blob, what in of_root.items() if what]
     blobs |= of_root
     size = sum(system.pool.bytes(blob) for blob in blobs if blob in system.pool)

@@ -63,7 +63,8 @@ def has_reference(component: Any) -> bool:
 
 PLAIN = {
     # Weightless or textbook: what they do has no paper of its own.
-    "classifier", "concat", "detach", "embed", "flatten", "linear", "pool", "regressor", "scale_gradient", "slice",
+    "blank", "classifier", "concat", "detach", "embed", "flatten", "linear", "pool", "regressor", "scale_gradient",
+    "slice",
 }
 
 

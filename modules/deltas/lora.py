@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,13 +41,7 @@ class LoRA(Delta):
 
     def __init__(self, host: Module, *, rank: int, target: str = "linear.weight", alpha: float = 1.0) -> None:
         super().__init__()
-        shapes = {name: tuple(parameter.shape) for name, parameter in host.named_parameters()}
-        if target not in shapes:
-            known = sorted(shapes)
-            raise ValueError(f"`target` must be a parameter of the host, one of {known}, found {target!r}.")
-        shape = shapes[target]
-        if len(shape) < 2:
-            raise ValueError(f"`target` must have two or more dimensions, found {target!r} of shape {shape}.")
+        shape = target_shape(host, target)
         rows, columns = shape[0], prod(shape[1:])
         greatest = min(rows, columns)
         if whole("rank", rank) > greatest:
@@ -65,3 +60,25 @@ class LoRA(Delta):
         """The host's parameters, `target` changed."""
         weight = host[self.target]
         return {**host, self.target: weight + self.scale * (self.up @ self.down).reshape(weight.shape)}
+
+    @classmethod
+    def fitting(cls, host: Module) -> Mapping[str, Any] | None:
+        """Rank 4, or as much as there is, on the host's queries, else on its first matrix."""
+        shapes = {name: tuple(parameter.shape) for name, parameter in host.named_parameters() if parameter.ndim > 1}
+        if not shapes:
+            return None
+        target = next((name for name in ("query.weight", "linear.weight") if name in shapes), next(iter(shapes)))
+        rank = min(4, shapes[target][0], prod(shapes[target][1:]))
+        return {"rank": rank, "target": target}
+
+
+def target_shape(host: Module, target: str) -> tuple[int, ...]:
+    """The shape of the host's parameter `target`, a matrix or a kernel; a `ValueError` says what there is."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in host.named_parameters()}
+    if target not in shapes:
+        raise ValueError(f"`target` must be a parameter of the host, one of {sorted(shapes)}, found {target!r}.")
+    if len(shapes[target]) < 2:
+        raise ValueError(
+            f"`target` must have two or more dimensions, found {target!r} of shape {shapes[target]}."
+        )
+    return shapes[target]

@@ -63,14 +63,14 @@ class Fields(Module):
 
     def forward(self, *inputs: Any, context: Context) -> Tensor:
         """Map (B, entries) and ids (B, places) to tokens (B, fields, dim)."""
-        tokens = [self._from_numbers(inputs[0])] if self.weight is not None else []
+        tokens = [] if self.weight is None else [self._from_numbers(inputs[0], self.weight)]
         if self.table is not None:
             ids = inputs[-1]
             tokens.append(self.table(ids + self.vocabulary * torch.arange(ids.shape[1], device=ids.device)))
         return torch.cat(tokens, 1) + self.bias
 
-    def _from_numbers(self, x: Tensor) -> Tensor:
-        scaled = x.unsqueeze(-1) * self.weight
+    def _from_numbers(self, x: Tensor, weight: Tensor) -> Tensor:
+        scaled = x.unsqueeze(-1) * weight
         if len(self.widths) == x.shape[1]:
             return scaled
         return torch.stack([field.sum(1) for field in scaled.split(self.widths, 1)], 1)

@@ -73,6 +73,8 @@ class LogMel(Module):
         frequencies = self.points + 1
         if min(sum(row) for row in mel_filters(bands, 2 * self.points, rate)) <= 0:
             raise ValueError(f"`bands` must leave a frequency to each band, found {bands} at {rate} Hz: use fewer.")
+        self.window: Tensor
+        self.filters: Tensor
         self.register_buffer("window", torch.empty(self.points))
         self.register_buffer("filters", torch.empty(bands, frequencies))
         self._flops = port.channels * product(1 + nominal(port.length) // self.hop, frequencies, bands)

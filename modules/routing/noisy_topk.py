@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..checks import number, whole
 from ..context import Context
 from ..flops import product
-from ..module import Module, one_port
+from ..module import Module
 from ..ports import Port, Vector
+from .gating import (
+    chances,
+    checked_k,
+    fitting_gate,
+    gate_dim,
+    joined,
+    normal,
+    softmax_of_top,
+    squared_variation,
+    weight_of,
+)
 
 
 class TopKRouter(Module):
@@ -25,13 +36,13 @@ class TopKRouter(Module):
     that all experts start equal. Equal scores go to the expert that stands first.
 
     Args:
-        ports: one `Vector`.
+        ports: one or more `Vector`, or `Tokens` of length 1 such as a task's learned code; they are joined.
         experts: how many modules it weights.
         k: how many of them get a weight; at 1 the weight is always 1, and only the load has a gradient.
         balance: weight of the balance loss; 0 is off.
 
     Raises:
-        PortError: another port.
+        PortError: another port, or none.
         ValueError: a setting is out of range.
 
     Example:
@@ -45,14 +56,10 @@ class TopKRouter(Module):
 
     def __init__(self, ports: tuple[Port, ...], *, experts: int, k: int, balance: float = 0.01) -> None:
         super().__init__()
-        port = one_port(self.family, ports, Vector)
-        if whole("k", k) > whole("experts", experts):
-            raise ValueError(f"`k` must be at most `experts`, found {k} of {experts}.")
-        if number("balance", balance) < 0:
-            raise ValueError(f"`balance` must be at least 0, found {balance!r}.")
-        self.experts, self.k, self.balance = experts, k, balance
-        self.gate = nn.Linear(port.dim, experts, bias=False)
-        self.noise = nn.Linear(port.dim, experts, bias=False)
+        dim = gate_dim(self.family, ports)
+        self.experts, self.k, self.balance = experts, checked_k(k, experts), weight_of("balance", balance)
+        self.gate = nn.Linear(dim, experts, bias=False)
+        self.noise = nn.Linear(dim, experts, bias=False)
         self.output = Vector(experts)
         self.active = k
 
@@ -63,21 +70,17 @@ class TopKRouter(Module):
 
     def forward(self, *inputs: Any, context: Context) -> Tensor:
         """Map (B, d) to weights (B, experts), `k` of each row above zero, that sum to 1."""
-        (x,) = inputs
+        x = joined(inputs)
         clean = self.gate(x)
         noisy, deviation = clean, None
         if self.training and context.generator is not None:
             deviation = F.softplus(self.noise(x))
-            source = context.generator
-            noise = torch.randn(clean.shape, generator=source, device=source.device, dtype=clean.dtype)
-            noisy = clean + noise.to(clean.device) * deviation
-        # A stable sort, unlike topk, says which of equal scores comes first.
-        ordered, order = noisy.sort(dim=1, descending=True, stable=True)
-        weights = torch.zeros_like(noisy).scatter(1, order[:, : self.k], ordered[:, : self.k].softmax(1))
+            noisy = clean + normal(clean, context.generator) * deviation
+        weights = softmax_of_top(noisy, self.k)
         if self.training and self.balance > 0:
-            loss = _squared_variation(weights.sum(0))
+            loss = squared_variation(weights.sum(0))
             if deviation is not None and self.k < self.experts:
-                loss = loss + _squared_variation(_chances(clean, noisy, deviation, ordered, self.k).sum(0))
+                loss = loss + squared_variation(chances(clean, noisy, deviation, self.k).sum(0))
             context.add_loss("balance", self.balance * loss)
         return weights
 
@@ -85,19 +88,8 @@ class TopKRouter(Module):
         """The gate; noise is drawn in training only."""
         return product(1, self.gate.in_features, self.gate.out_features)
 
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """One of two experts."""
+        return fitting_gate(ports)
 
-def _squared_variation(x: Tensor) -> Tensor:
-    """The squared coefficient of variation, variance over squared mean."""
-    return x.var(unbiased=False) / (x.mean().square() + 1e-10)
-
-
-def _chances(clean: Tensor, noisy: Tensor, deviation: Tensor, ordered: Tensor, k: int) -> Tensor:
-    """The chance of each expert to be among the top `k` if its own noise were drawn again (appendix A).
-
-    `ordered` is `noisy` in falling order. An expert must beat the k-th highest of the others: that is the
-    k-th of all where it stands below it, and the (k+1)-th where it is among the top k.
-    """
-    kth, following = ordered[:, k - 1 : k], ordered[:, k : k + 1]
-    threshold = torch.where(noisy > following, following, kth)
-    # Tiny deviations would divide by zero.
-    return torch.special.ndtr((clean - threshold) / deviation.clamp_min(1e-6))

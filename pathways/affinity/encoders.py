@@ -34,7 +34,7 @@ class Trunk(nn.Module):
         super().__init__()
         self.model = model
         path = model.path
-        self.wanted = (path.output,) if output else path.steps[path.output].reads
+        self.wanted = (path.output,) if output else path.steps[path.head].reads
 
     def forward(self, values: Mapping[str, Value]) -> Tensor:
         """Map the inputs by name to features, several reads side by side."""

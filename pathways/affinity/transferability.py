@@ -98,7 +98,7 @@ def named_estimator(estimator: str | Callable[..., float]) -> Callable[..., floa
 def _tells_classes(module: nn.Module) -> bool:
     """Whether the network ends in a classifier; of modules that are no paths it is taken for granted."""
     model = getattr(module, "model", None)
-    return model is None or model.path.steps[model.path.output].modules[0].spec.family == "classifier"
+    return model is None or model.path.steps[model.path.head].modules[0].spec.family == "classifier"
 
 
 __all__ = ["named_estimator", "transferability"]

@@ -32,6 +32,7 @@ SOURCES: dict[str, str] = {
     "cmaterdb": "cmaterdb_set:cmaterdb",
     "fsdd": "fsdd_set:fsdd",
     "clinc150": "clinc_set:clinc150",
+    "digit_pairs": "digit_pairs_set:digit_pairs",
     "npz": "npz_file:npz",
     "csv": "csv_file:csv",
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from pathways.errors import DataError
-from pathways.modules import Vector
+from pathways.modules import Ids, Masked, Port, Vector
 from pathways.task import Affine, Classes, Split, Task
 
 from .arguments import require_positive
@@ -30,9 +31,11 @@ from .split import without_leaks
 
 COLUMNS = ("split", "domain", "intent", "text")
 PARTS = {"train": "train", "val": "validation", "test": "test"}
-SOURCE = "CLINC150 (Larson et al. 2019, CC BY 3.0), hashed n-grams of words"
+FORMS = ("ngrams", "words")
+SOURCE = "CLINC150 (Larson et al. 2019, CC BY 3.0), hashed"
 
 Row = tuple[str, str, str, str]
+_WORD = re.compile(r"\b\w+\b")
 
 
 def clinc150(
@@ -43,20 +46,22 @@ def clinc150(
     train: int | None = None,
     features: int = 512,
     ngrams: int = 2,
+    form: str = "ngrams",
 ) -> list[Task]:
     """One task for each domain, such as `clinc150/banking`: tell its 15 intents apart.
 
     Inputs are `Vector(features)`, see `hashed`, stored with length 1 and scaled by the root of `features`, so that
-    the mean square of an input is 1. Splits are the official ones; a text whose vector stands in two of them stays
-    in test, else in validation.
+    the mean square of an input is 1; or, of the form `words`, `Ids(None, features)`, see `word_ids`. Splits are the
+    official ones; a text whose input stands in two of them stays in test, else in validation.
 
     Args:
         domains: names of domains; `None` takes all ten, in the order of the file.
         data: the data folder; see `data_folder`.
         seed: draws `train`; without it, nothing is drawn.
         train: the most training samples, balanced by intent; see `limited`.
-        features: how many.
+        features: how many; of the form `words`, the ids there are.
         ngrams: up to how many words make one n-gram.
+        form: `ngrams`, or `words`, in their order.
 
     Raises:
         DataError: no such domain, or the file is missing or broken.
@@ -67,13 +72,16 @@ def clinc150(
         pathways.errors.DataError: `--data` must name an existing folder, found '/nowhere': correct the name.
     """
     require_positive(features=features, ngrams=ngrams)
+    if form not in FORMS:
+        raise DataError(f"`form` must be one of {list(FORMS)}, found {form!r}.")
     rows = [row for row in _read(find_file(data_folder(data) / "text" / "clinc150.tsv.gz")) if row[1] != "oos"]
     known = list(dict.fromkeys(row[1] for row in rows))
     tasks = []
     for domain in known if domains is None else domains:
         if domain not in known:
             raise DataError(f"`domains` must name some of {known}, found {domain!r}.")
-        tasks.append(_task(domain, [row for row in rows if row[1] == domain], features, ngrams, train, seed))
+        mine = [row for row in rows if row[1] == domain]
+        tasks.append(_task(domain, mine, features, None if form == "words" else ngrams, train, seed))
     return tasks
 
 
@@ -94,8 +102,29 @@ def hashed(texts: Sequence[str], features: int, ngrams: int) -> Tensor:
     return torch.from_numpy(vectorizer.transform(texts).toarray()).float()
 
 
-def _task(domain: str, rows: Sequence[Row], features: int, ngrams: int, train: int | None, seed: int) -> Task:
-    name, ports = f"clinc150/{domain}", {"text": Vector(features)}
+def word_ids(texts: Sequence[str], vocabulary: int) -> Masked:
+    """Texts as ids (N, length) of their words in order, `1 + h(word) mod (vocabulary - 1)`; 0 stands in padded places.
+
+    h is CRC-32 of the word in lower case; words are as in `hashed`. A text without any has one place, of id 0.
+
+    >>> ids = word_ids(["Pay my bill", "my BILL"], 100)
+    >>> ids.mask.sum(1).tolist(), bool((ids.value[0, 1:] == ids.value[1, :2]).all())
+    ([3, 2], True)
+    """
+    rows = [[1 + zlib.crc32(w.encode()) % (vocabulary - 1) for w in _WORD.findall(text.lower())] for text in texts]
+    rows = [row or [0] for row in rows]
+    values = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+    mask = torch.zeros_like(values, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        values[i, : len(row)] = torch.tensor(row)
+        mask[i, : len(row)] = True
+    return Masked(values, mask)
+
+
+def _task(domain: str, rows: Sequence[Row], features: int, ngrams: int | None, train: int | None, seed: int) -> Task:
+    """Of n-grams, or, without `ngrams`, of words in their order."""
+    port: Port = Ids(None, features) if ngrams is None else Vector(features)
+    name, ports = f"clinc150/{domain}", {"text": port}
     intents = sorted({intent for _, _, intent, _ in rows})
     splits = {}
     for part, which in PARTS.items():
@@ -103,10 +132,13 @@ def _task(domain: str, rows: Sequence[Row], features: int, ngrams: int, train: i
         if not mine:
             raise DataError(f"domain {domain!r} must have rows of split {part!r}, found none: check the file.")
         targets = torch.tensor([intents.index(row[2]) for row in mine])
-        splits[which] = Split({"text": hashed([row[3] for row in mine], features, ngrams)}, targets)
+        texts = [row[3] for row in mine]
+        value = word_ids(texts, features) if ngrams is None else hashed(texts, features, ngrams)
+        splits[which] = Split({"text": value}, targets)
     splits, note = without_leaks(name, splits, ports)
     splits = limited(name, splits, train, seed)
-    target, transform = Classes(len(intents), tuple(intents)), {"text": Affine(math.sqrt(features))}
+    target = Classes(len(intents), tuple(intents))
+    transform = {} if ngrams is None else {"text": Affine(math.sqrt(features))}
     return Task(name, ports, target, splits, transform=transform, source=SOURCE + note)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+from unittest import SkipTest
 
 import torch
 from safetensors.torch import load, save
@@ -31,6 +32,8 @@ from pathways.modules.flops import NOMINAL_LENGTH
 from pathways.modules.ports import example, split
 
 from .stacked import assert_stack_is_its_modules
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,9 @@ class ModuleFamilySuite:
         flop_share: how far `facts(...).flops` may stand above the products that torch counts, as a share.
         tolerance: largest difference, absolute and relative, between one sample alone and in a batch, and between one
             module alone and in a stack.
+        learned: what 30 steps of Adam on one batch must leave of the loss at most, as a share; `None` where the output
+            has no gradient (a router whose weights are 0 and 1).
+        wide: largest difference, absolute and relative, between 32 and 64 bits, and between devices.
 
     Example:
         >>> from pathways.modules import Vector
@@ -74,6 +80,8 @@ class ModuleFamilySuite:
     draws: bool = True
     flop_share: float = 0.5
     tolerance: float = 1e-5
+    learned: float | None = 0.8
+    wide: float = 1e-3
 
     # -- what the checks are made of ----------------------------------------------------------------------
 
@@ -152,6 +160,26 @@ class ModuleFamilySuite:
     def test_spec_survives_json(self) -> None:
         """The configuration is plain data."""
         assert ModuleSpec.from_json(json.loads(json.dumps(self.spec.to_json()))) == self.spec
+
+    def test_what_fitting_gives_fits(self) -> None:
+        """The configuration for these ports, where there is one, is plain data with which the family can be built."""
+        config = type(self.built(seed=None)).fitting(self.ports)
+        if config is None:
+            return
+        spec = ModuleSpec(self.spec.family, json.loads(json.dumps(dict(config))))
+        module = build(spec, self.ports, seeded(0), families=self.families)
+        assert isinstance(module, Module)
+        output = self.run(module.eval(), self.values(batch=2))
+        assert_fits(output, module.output, 2 if self.ports else 1)
+        assert facts(spec, self.ports, families=self.families).output == module.output
+
+    def test_what_fitting_gives_for_other_ports_fits_too(self) -> None:
+        """For ports that this configuration refuses, `fitting` gives nothing, or one that can be built there."""
+        cls = type(self.built(seed=None))
+        for ports in (*(self.refused or ()), (*self.ports, Unknown())):
+            config = cls.fitting(ports)
+            if config is not None:
+                build(ModuleSpec(self.spec.family, dict(config)), ports, families=self.families)
 
     # -- randomness ---------------------------------------------------------------------------------------
 
@@ -235,6 +263,42 @@ class ModuleFamilySuite:
         for value, copy in zip(values, copies, strict=True):
             assert_same(value, copy)
 
+    def test_it_learns(self) -> None:
+        """Steps of Adam on one batch bring its outputs nearer to those of a module of the family."""
+        student, teacher, values = self.built().train(), self.trained(seed=1).train(), self.values(batch=8)
+        if self.learned is None or not list(student.parameters()):
+            return
+        first, last = lessons(
+            student.parameters(), lambda: self.run(student, values, noise=2), self.run(teacher, values, noise=2),
+            student.output,
+        )
+        assert last <= self.learned * first, f"the loss went from {first:.4g} to {last:.4g}"
+
+    def test_it_computes_in_64_bits(self) -> None:
+        """In float64 it gives float64, and what it gives in float32."""
+        module, values = self.trained().eval(), self.values()
+        narrow = self.run(module, values)
+        wide = self.run(moved(module, torch.float64), [_map(value, _double) for value in values])
+        if not module.output.integer:
+            assert split(wide)[0].dtype == torch.float64
+        assert_same(_map(narrow, _double), wide, self.wide)
+
+    def test_it_computes_on_a_device(self) -> None:
+        """Where there is a CUDA device: there it gives what it gives here, in evaluation and in training."""
+        if not torch.cuda.is_available():
+            raise SkipTest("no CUDA device")
+        module, values = self.trained(), self.values()
+        here = self.run(module.eval(), values)
+        there = [_map(value, lambda tensor: tensor.cuda()) for value in values]
+        moved(module, torch.device("cuda"))
+        found = self.run(module.eval(), there)
+        assert split(found)[0].device.type == "cuda"
+        assert_same(_map(found, lambda tensor: tensor.cpu()), here, self.wide)
+        trained = split(self.run(module.train(), there, noise=2))[0]
+        if trained.requires_grad:
+            trained.square().sum().backward()
+            assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in module.parameters())
+
     def test_saved_weights_give_the_same_module(self) -> None:
         """The tensors are the whole state: saved and loaded, they give equal bytes and outputs."""
         module, values = self.trained(), self.values()
@@ -264,6 +328,38 @@ def assert_same(first: Value, second: Value, tolerance: float = 0.0) -> None:
     assert torch.allclose(a, b, atol=tolerance, rtol=tolerance) if tolerance else torch.equal(a, b)
     assert (mask is None) == (other is None)
     assert mask is None or other is None or torch.equal(mask, other)
+
+
+def lessons(
+    parameters: Iterable[nn.Parameter], run: Callable[[], Value], wanted: Value, port: Port
+) -> tuple[float, float]:
+    """The squared distance from `wanted`, over real places, before and after 30 steps of Adam."""
+    target = split(_padded(_map(wanted, Tensor.detach), port, torch.zeros(())))[0]
+    optimizer = torch.optim.Adam(parameters, lr=0.02)
+
+    def loss() -> Tensor:
+        return (split(_padded(run(), port, torch.zeros(())))[0] - target).square().mean()
+
+    first = float(loss().detach())
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    return first, float(loss().detach())
+
+
+def moved(module: M, where: torch.dtype | torch.device) -> M:
+    """The module and its parts, which it keeps in plain dicts, in another type or place."""
+    for held in list(vars(module).values()):
+        if isinstance(held, dict):
+            for part in held.values():
+                if isinstance(part, nn.Module):
+                    moved(part, where)
+    return module.to(where)
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _map(value: Value, change: Callable[..., Tensor]) -> Any:

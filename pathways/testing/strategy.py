@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from pathways.candidate import Candidate, Result
-from pathways.modules import Draft, Frozen, Vector, Warm
+from pathways.modules import Draft, Frozen, Warm
 from pathways.path import Path
-from pathways.strategy import Strategy, View, Winner
+from pathways.strategy import Strategy, View, Winner, optimizers_of
+from pathways.task import fits
 
 from .fake import Drive, drive, example_view, failed, fake_result, later_view, sha
 
@@ -72,7 +73,7 @@ class StrategySuite:
                 assert set(candidate.paths) <= set(tasks)
                 for name, path in candidate.paths.items():
                     assert dict(path.inputs) == dict(tasks[name].inputs)
-                    assert path.ports(view.families)[path.output] == Vector(tasks[name].target.n)
+                    assert fits(tasks[name].target, path.ports(view.families)[path.output])
 
     def test_candidates_say_what_they_are(self) -> None:
         """Each carries the run, its tasks' data fingerprints, and labels that are plain data."""
@@ -114,6 +115,8 @@ class StrategySuite:
 
     def _check_winner(self, winner: Winner, view: View, run: Drive) -> None:
         known = _known(view).union(*(result.blobs.values() for _, result in run.told))
+        states = {blob for _, result in run.told for blob in result.optimizers.values()}
+        assert set(optimizers_of(winner.extra).values()) <= states | _known(view)
         assert set(winner.paths) == set(winner.candidate.paths)
         for path in [*winner.paths.values(), *winner.revised.values()]:
             assert not path.drafts()
@@ -166,9 +169,8 @@ def _blobs(path: Path) -> set[str]:
 
 def _known(view: View) -> set[str]:
     """The blobs that exist when a search begins: of the root, of the champions, and what memory names."""
-    paths = [champion.path for champion in view.champions.values()]
-    paths += [view.root] if view.root else []
-    return set().union(*map(_blobs, paths), _hashes_in(view.memory))
+    kept = [champion.blobs() for champion in view.champions.values()]
+    return set().union(*kept, _blobs(view.root) if view.root else (), _hashes_in(view.memory))
 
 
 def _hashes_in(data: Any) -> set[str]:

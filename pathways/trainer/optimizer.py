@@ -83,13 +83,16 @@ def state_of(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, T
 
 
 def begin_where_state_is_lacking(optimizer: torch.optim.Optimizer) -> None:
-    """Give parameters without momentum one of zero where others were given theirs: fused kernels want all or none.
+    """Give parameters without momentum one of zero where others have theirs: fused kernels want all or none.
 
-    The first step is the same: from zero, momentum becomes the gradient.
+    So it is where some were given their state, and where some had no gradient so far: heads of tasks whose turn it was
+    not, modules behind a sparse router that got no sample. The first step is the same: from zero, momentum becomes the
+    gradient.
     """
-    if isinstance(optimizer, torch.optim.SGD) and any("momentum_buffer" in s for s in optimizer.state.values()):
+    listed = sum(len(group["params"]) for group in optimizer.param_groups)
+    if isinstance(optimizer, torch.optim.SGD) and 0 < len(optimizer.state) < listed:
         for group in optimizer.param_groups:
-            for parameter in group["params"]:
+            for parameter in group["params"] if group["momentum"] else ():
                 optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
 
 

@@ -321,7 +321,7 @@ class _Run:
 
     def _has_own_head(self, k: int, fresh: bool) -> bool:
         path = self.candidates[k].paths[self.name]
-        ref = path.steps[path.output].modules[0]
+        ref = path.steps[path.head].modules[0]
         return isinstance(ref, Draft) and (isinstance(ref.start, Init) or not fresh)
 
     @torch.no_grad()

@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
+from pathways.assemble import PathModule
 from pathways.candidate import Training
 from pathways.errors import ConfigError, PathError
 from pathways.evolve.controls import Control, FineTune, FineTuneAll, HeadOnly, Independent, Joint
@@ -211,3 +213,33 @@ def test_a_module_used_twice_stays_one_module() -> None:
         made.ports()
     assert warm(root).drafts()["a.1"].start == Warm(other.id)
     assert fresh(warm(root)) == fresh(root)
+
+
+def test_a_control_sees_some_inputs_only() -> None:
+    """The network is the same; what it must do without is zeros."""
+    spec = ModuleSpec("concat")
+    both = Step((Draft("both", spec, Init(0)),), ("image", "audio"))
+    root = Path({"image": Vector(3), "audio": Vector(2)}, {"both": both}, "both")
+    view = replace(SCRATCH, root=root, tasks=(replace(SCRATCH.tasks[0], inputs=root.inputs),))
+    control = Independent(name="image-only", inputs=["image"])
+    [candidate] = control.begin(view).ask()
+    [path] = candidate.paths.values()
+    assert path.steps["both"].reads == ("image", "audio.blank")
+    assert path.inputs == root.inputs
+    module = PathModule(path, lambda ref: torch.Generator().manual_seed(0))
+    image, audio = torch.randn(2, 3), torch.randn(2, 2)
+    alike = [module({"image": image, "audio": each}) for each in (audio, audio + 1)]
+    assert torch.equal(*alike)
+    assert not torch.equal(alike[0], module({"image": image + 1, "audio": audio}))
+
+
+def test_a_control_of_some_inputs_leaves_other_tasks_out() -> None:
+    control = Independent(inputs=["image"])
+    assert control.serves({"image": Vector(3), "audio": Vector(2)})
+    assert not control.serves({"image": Vector(3)})  # there is nothing to do without
+    assert not control.serves({"text": Vector(3), "audio": Vector(2)})
+    assert Independent().serves({"text": Vector(3)})
+    assert "inputs" not in Independent().to_json()
+    assert control.to_json()["inputs"] == ["image"]
+    with pytest.raises(ConfigError, match="`inputs` must be a list of names of inputs, found 'image'"):
+        Independent(inputs="image")

@@ -92,13 +92,12 @@ def test_balance_is_added_in_training_only():
 
 
 def test_the_load_is_the_chance_of_being_chosen_again():
-    from pathways.modules.routing.noisy_topk import _chances
+    from pathways.modules.routing.gating import chances as chance_of
 
     router, x = make(experts=4, k=2, seed=3), noise(1, 6, seed=4)
     clean, deviation = router.gate(x).detach() / 3, torch.tensor([[0.5, 1.0, 1.5, 0.8]])
     noisy = clean + deviation * noise(1, 4, seed=5)
-    ordered = noisy.sort(dim=1, descending=True, stable=True)[0]
-    chances = _chances(clean, noisy, deviation, ordered, 2)
+    chances = chance_of(clean, noisy, deviation, 2)
     for expert in range(4):
         again = noisy.expand(40_000, 4).clone()
         again[:, expert] = clean[0, expert] + deviation[0, expert] * noise(40_000, seed=6)

@@ -31,6 +31,11 @@ class TestTransformerCrossMaskedQueries(ModuleFamilySuite):
     ports = (Tokens(None, 8), Tokens(4, 8))
 
 
+class TestTransformerParallel(ModuleFamilySuite):
+    spec = ModuleSpec("transformer", {"heads": 2, "parallel": True})
+    ports = (Tokens(None, 8),)
+
+
 def make(*ports, **config):
     block = build(ModuleSpec("transformer", {"heads": 2, **config}), ports, torch.Generator().manual_seed(0))
     return block.eval()
@@ -119,6 +124,84 @@ def test_a_residual_scale_of_zero_starts_as_the_identity():
     full, half = make(Tokens(5, 8)), make(Tokens(5, 8), residual_scale=0.5)
     assert torch.equal(half.down.weight, full.down.weight / 2)
     assert torch.equal(half.up.weight, full.up.weight)
+
+
+def test_t34_parallel_differs_from_serial_with_the_same_parameters():
+    serial, parallel = make(Tokens(5, 8)), make(Tokens(5, 8), parallel=True)
+    x = noise(2, 5, 8)
+    state = serial.state_dict()
+    assert list(state) == list(parallel.state_dict())
+    assert all(torch.equal(state[name], tensor) for name, tensor in parallel.state_dict().items())
+    assert parallel.flops() == serial.flops()
+    found = parallel(x, context=Context())
+    assert not torch.allclose(found, serial(x, context=Context()), atol=1e-2)
+    branches = []
+    for silent in ("project", "down"):
+        alone = make(Tokens(5, 8))
+        for parameter in getattr(alone, silent).parameters():
+            torch.nn.init.zeros_(parameter)
+        branches.append(alone(x, context=Context()) - x)
+    torch.testing.assert_close(found, x + branches[0] + branches[1], atol=1e-5, rtol=1e-5)
+
+
+def test_b1_a_causal_output_does_not_depend_on_any_later_token():
+    block, x = make(Tokens(6, 8), causal=True), noise(1, 6, 8).requires_grad_()
+    block(x, context=Context())[0, 3].sum().backward()
+    assert bool(x.grad[0, :4].any(1).all())
+    assert not bool(x.grad[0, 4:].any())
+
+
+def test_b5_what_the_parts_of_a_block_read_is_normalised():
+    block, x = make(Tokens(6, 8)), 5 * noise(2, 6, 8) + 3
+    for norm in (block.norm, block.norm_ff):
+        normed = norm(x)
+        torch.testing.assert_close(normed.mean(-1), torch.zeros(2, 6), atol=1e-5, rtol=0)
+        torch.testing.assert_close(normed.var(-1, unbiased=False), torch.ones(2, 6), atol=1e-4, rtol=0)
+
+
+def shapes(*ports, **config):
+    """By site, the shape of the value there."""
+    block, found = make(*ports, **config), {}
+
+    def note(site):
+        def change(value):
+            found[site] = tuple(value.shape)
+            return value
+
+        return change
+
+    context = Context().changed(block, {site: (note(site),) for site in block.sites})
+    x = [noise(2, port.length, port.dim) for port in ports]
+    assert torch.equal(block(*x, context=context), block(*x, context=Context()))
+    return found
+
+
+@pytest.mark.parametrize("config", [{}, {"causal": True}])
+def test_changes_at_its_sites_that_change_nothing_leave_the_bits(config):
+    token, head = (2, 5, 8), (2, 2, 5, 4)
+    assert shapes(Tokens(5, 8), **config) == {
+        "normed": token, "query": head, "logits": (2, 2, 5, 5), "mixed": head, "attended": token,
+        "normed_ff": token, "inner": (2, 5, 32), "transformed": token,
+    }
+
+
+def test_the_logits_of_cross_attention_are_those_of_the_memory():
+    assert shapes(Tokens(3, 8), Tokens(5, 6))["logits"] == (2, 2, 3, 5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_change_of_the_logits_is_a_bias_of_attention(causal):
+    block, x, bias = make(Tokens(None, 8), causal=causal), noise(2, 6, 8), noise(2, 1, 6, 6, seed=3)
+    mask = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
+    context = Context().changed(block, {"logits": (lambda logits: logits + bias,)})
+    found = block._attend(block.norm(x), block.norm(x), mask, context)
+    allowed = mask[:, None, None, :] & (torch.ones(6, 6).tril().bool() if causal else True)
+    allowed = allowed | torch.eye(6, dtype=torch.bool) if causal else allowed
+    query, (key, value) = block.query(block.norm(x)), block.key_value(block.norm(x)).chunk(2, -1)
+    logits = block._per_head(query) @ block._per_head(key).transpose(-1, -2) / 2 + bias
+    mixed = logits.masked_fill(~allowed, float("-inf")).softmax(-1) @ block._per_head(value)
+    expected = block.project(mixed.transpose(1, 2).flatten(2))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

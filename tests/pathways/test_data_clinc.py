@@ -9,7 +9,7 @@ from data_sets import external, write_clinc
 import pathways.data
 from pathways.data.clinc_set import hashed
 from pathways.errors import DataError
-from pathways.modules import Vector
+from pathways.modules import Ids, Masked, Vector
 from pathways.task import Task
 from pathways.testing import TaskSourceSuite
 
@@ -94,3 +94,16 @@ def test_the_real_domains() -> None:
         assert len(task.splits["test"]) == 450
         assert len(task.splits["train"]) >= 1450
         assert len(task.splits["validation"]) >= 290
+
+
+def test_words_in_their_order(tmp_path: Path) -> None:
+    tasks = pathways.data.load("clinc150", data=write_clinc(tmp_path), features=64, form="words")
+    for task in tasks:
+        assert task.inputs == {"text": Ids(None, 64)}
+        value = task.splits["train"].inputs["text"]
+        assert isinstance(value, Masked)
+        assert set(value.mask.sum(1).tolist()) == {4}  # intent, split, "number" and a number
+        assert int(value.value.max()) < 64
+        assert bool((value.value[value.mask] > 0).all())
+    with pytest.raises(DataError, match="`form` must be one of"):
+        pathways.data.clinc150(data=tmp_path, form="bytes")

@@ -214,3 +214,26 @@ def test_momentum_of_some_drafts_goes_on_beside_others_that_begin() -> None:
             optimizer.step()
         sides[fused] = [p.detach() for p in parameters]
     assert all(torch.allclose(one, other) for one, other in zip(sides[True], sides[False], strict=True))
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_parameters_may_get_their_first_gradient_late(kind: str) -> None:
+    """As behind a sparse router: then each is trained as if its first step were the first of all."""
+    training = Training(optimizer=kind, momentum=0.9 if kind == "sgd" else 0.0, nesterov=kind == "sgd", lr=0.1)
+    modules = {
+        name: build(ModuleSpec("linear", {"dim": 3}), [Vector(4)], seeded()) for name in ("always", "late")
+    }
+    optimizer = make_optimizer(modules, training)
+    alone = build(ModuleSpec("linear", {"dim": 3}), [Vector(4)], seeded())
+    other = make_optimizer({"late": alone}, training)
+    for step in range(4):
+        for name, module in modules.items():
+            for parameter in module.parameters():
+                parameter.grad = torch.full_like(parameter, 0.5) if name == "always" or step > 1 else None
+        begin_where_state_is_lacking(optimizer)
+        optimizer.step()
+        if step > 1:
+            for parameter in alone.parameters():
+                parameter.grad = torch.full_like(parameter, 0.5)
+            other.step()
+        assert torch.equal(modules["late"].linear.weight, alone.linear.weight)
