@@ -24,6 +24,9 @@ class Decoder(Module):
     Each of the three parts writes into one residual stream. Padded places, of the tokens and of the memory, get no
     attention; each memory needs one real place.
 
+    Deltas may change, at its sites, the three branches that are added: `self_attended`, `attended` and `transformed`,
+    and the `inner` tokens of the feed-forward part.
+
     Args:
         ports: `Tokens` to transform, and the encoder's `Tokens`; dims may differ.
         heads: attention heads; must divide the dim of the first port.

@@ -20,6 +20,8 @@ from .stacked import Stack, affine, layer_norm
 class MLP(Module):
     """`[x +] down(activation(up([norm](x))))` on a vector, or on each token; the usual expert of a mixture.
 
+    Deltas may change what stands between the layers, at its site `inner`.
+
     Args:
         ports: one `Vector` or `Tokens`; a mask passes through.
         hidden: width of the inner layer.

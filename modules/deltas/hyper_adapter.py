@@ -76,6 +76,12 @@ class AdapterGenerator(Module):
         """All linear maps."""
         return self._flops
 
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """By itself, from one vector: as many numbers as it reads, where these are a multiple of four."""
+        fits = len(ports) == 1 and isinstance(ports[0], Vector)
+        return {"width": max(1, ports[0].dim // 4), "dim": 1} if fits else None  # type: ignore[attr-defined]
+
 
 class HyperAdapter(Delta):
     """At each site `h + up relu(down ((1 + gain) norm(h) + shift))`; a generator makes all four from codes.
