@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -76,6 +77,8 @@ class Decoder(Module):
         self.up = nn.Linear(dim, whole("ff", ff) * dim)
         self.down = nn.Linear(ff * dim, dim)
         self.output = query
+        branches = dict.fromkeys(("self_attended", "attended", "transformed"), query)
+        self.site_ports = {**branches, "inner": replace(query, dim=ff * dim)}
         rows = nominal(query.length)
         attention = self.attend_self.flops(rows, rows) + self.attend.flops(rows, nominal(memory.length))
         self._flops = attention + 2 * product(rows, dim, ff * dim)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -63,7 +64,8 @@ class MLP(Module):
         self.norm = nn.LayerNorm(port.dim) if flag("norm", norm) else None
         self.up = nn.Linear(port.dim, whole("hidden", hidden))
         self.down = nn.Linear(hidden, width)
-        self.output = Tokens(port.length, width) if isinstance(port, Tokens) else Vector(width)
+        self.output = replace(port, dim=width)
+        self.site_ports = {"inner": replace(port, dim=hidden)}
         self._flops = product(rows(port), port.dim, hidden) + product(rows(port), hidden, width)
 
     def initialise(self, generator: torch.Generator) -> None:
