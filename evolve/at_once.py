@@ -144,7 +144,7 @@ def co_training(system: System, tasks: Sequence[Task], settings: AtOnce, ask: As
     """What one network records while it trains on all tasks, once for each seed."""
     training = settings.training or system.training
     require_noise(settings.seeds, -(-training.steps // settings.every))
-    trunk = require_root(system.root, "`at_once` by affinity")
+    trunk = require_root(system.root_for(tasks), "`at_once` by affinity", system.record.roots)
     asked = [
         shared_network(tasks, trunk, training, system.families, seed=seed, record=settings.record)
         for seed in _seeds(system, settings)
@@ -159,10 +159,12 @@ def transfers(system: System, tasks: Sequence[Task], settings: AtOnce, ask: Ask)
     NaN where a network could not be trained, or cannot read the other task's inputs.
     """
     training = settings.training or system.training
-    trunk = require_root(system.root, "`at_once` by affinity")
+    roots = {
+        task.name: require_root(system.root_for([task]), "`at_once` by affinity", system.record.roots) for task in tasks
+    }
     seeds = _seeds(system, settings)
     own = {
-        (task.name, seed): shared_network([task], trunk, training, system.families, seed=seed)
+        (task.name, seed): shared_network([task], roots[task.name], training, system.families, seed=seed)
         for task in tasks for seed in seeds
     }
     trained = ask(list(own.values()))

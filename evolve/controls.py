@@ -15,13 +15,24 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pathways.candidate import Candidate, Result, Training
+from pathways.choose_root import ROOT, root_for
 from pathways.errors import ConfigError
 from pathways.modules import Frozen, FrozenDict, Port, Warm
 from pathways.path import Path
 from pathways.strategy import View, Winner
 
 from .hyperparameters import INHERIT, SPACE, HyperparameterStudy, Sampler, as_hyperparameters, check_space
-from .paths import blanked, fit_inputs, fresh, on_trunk_of, require_root, warm, with_head, without_head
+from .paths import (
+    blanked,
+    fit_inputs,
+    fresh,
+    on_trunk_of,
+    require_root,
+    side_by_side,
+    warm,
+    with_head,
+    without_head,
+)
 from .settings import as_training, settings_json, whole_number
 
 
@@ -125,7 +136,7 @@ class Independent(Control):
 
     def begin(self, view: View) -> OneAsk:
         """Start the search for one task."""
-        root = fit_inputs(fresh(require_root(view.root, self.name)), view.task.inputs)
+        root = fit_inputs(fresh(require_root(view.root, self.name, view.roots)), view.task.inputs)
         if self.inputs is not None:
             root = blanked(root, set(root.inputs) - set(self.inputs))
         return self.search(view, _alone(view, root))
@@ -139,7 +150,7 @@ class FineTuneAll(Control):
 
     def begin(self, view: View) -> OneAsk:
         """Start the search for one task."""
-        return self.search(view, _alone(view, warm(require_root(view.root, self.name))))
+        return self.search(view, _alone(view, warm(require_root(view.root, self.name, view.roots))))
 
 
 @dataclass(frozen=True)
@@ -154,7 +165,7 @@ class HeadOnly(Control):
         Raises:
             ConfigError: the root is not trained: its modules would have nothing to offer.
         """
-        root = require_root(view.root, self.name)
+        root = require_root(view.root, self.name, view.roots)
         sizes = root.costs(view.families).sizes
         untrained = [name for name in root.drafts() if sizes[name]]
         if untrained:
@@ -177,18 +188,46 @@ class FineTune(Control):
     name: str = "fine-tune"
 
     def begin(self, view: View) -> OneAsk:
-        """Start from the trunk of the last task (`view.memory`), or from the root."""
-        if view.memory is None:
-            trunk, earlier = require_root(view.root, self.name), {}
-        else:
-            trunk = Path.from_json(view.memory["trunk"])
-            earlier = {task: Path.from_json(path) for task, path in view.memory["paths"].items()}
-        return self.search(view, _alone(view, warm(trunk)), lambda winner: _remembered(winner, earlier))
+        """Start from the trunk of the last task (`view.memory`), or from the root.
+
+        Of several roots each has a trunk of its own, which goes from task to task that build on it.
+        """
+        memory = view.memory or {}
+        earlier = {task: Path.from_json(path) for task, path in memory.get("paths", {}).items()}
+        if not view.roots:
+            known = memory.get("trunk")
+            trunk = require_root(view.root, self.name) if known is None else Path.from_json(known)
+            return self.search(view, _alone(view, warm(trunk)), lambda winner: _remembered(winner, earlier))
+        name = root_for(view.roots, [view.task.inputs])
+        known = memory.get("trunks", {}).get(name)
+        trunk = require_root(view.root, self.name, view.roots) if known is None else Path.from_json(known)
+        kept = Kept(memory.get("trunks", {}), {**memory.get("roots", {}), view.task.name: name}, earlier)
+        return self.search(view, _alone(view, warm(trunk)), lambda winner: kept.with_trunk_of(winner, name or ""))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What `fine-tune` carries on where there are several roots: by root its trunk, and which tasks are on it."""
+
+    trunks: Mapping[str, Any]
+    roots: Mapping[str, str | None]
+    paths: Mapping[str, Path]
+
+    def with_trunk_of(self, winner: Winner, root: str) -> Winner:
+        """The winner, with the tasks of its root on its trunk and all others as they were."""
+        others = {task: path for task, path in self.paths.items() if self.roots[task] != root}
+        made = _remembered(winner, {task: path for task, path in self.paths.items() if task not in others})
+        memory = {
+            "trunks": {**self.trunks, root: made.memory["trunk"]},
+            "paths": {**{task: path.to_json() for task, path in others.items()}, **made.memory["paths"]},
+            "roots": dict(self.roots),
+        }
+        return replace(made, revised={**others, **made.revised}, memory=memory)
 
 
 @dataclass(frozen=True)
 class Joint(Control):
-    """All tasks at once: one trunk, a head for each task.
+    """All tasks at once: one trunk, a head for each task. Of several roots, a trunk for those that each serves.
 
     Args:
         scratch: whether the trunk starts from random weights even where the root is trained.
@@ -207,11 +246,15 @@ class Joint(Control):
 
     def begin(self, view: View) -> OneAsk:
         """Start the search for all tasks of `view`."""
-        root = require_root(view.root, self.name)
-        trunk = fresh(root) if self.scratch else warm(root)
+        roots = view.roots or {ROOT: require_root(view.root, self.name)}
+        of = {task.name: root_for(roots, [task.inputs]) for task in view.tasks}
+        used = {name: require_root(roots.get(name or ""), self.name, roots) for name in of.values()}
+        drafted = {name: fresh(root) if self.scratch else warm(root) for name, root in roots.items() if name in used}
+        trunks = side_by_side(drafted, view.families)
         return self.search(view, {
             task.name: with_head(
-                trunk, task.target, f"head/{task.name}", inputs=task.inputs, families=view.families
+                trunks[of[task.name] or ""], task.target, f"head/{task.name}", inputs=task.inputs,
+                families=view.families,
             )
             for task in view.tasks
         }, workers=self.workers)

@@ -16,7 +16,7 @@ from pathways.strategy import Champion, View, Winner
 
 from .genotype import Genotype, active_cells
 from .grid_settings import GridSettings, layers_for
-from .paths import glue, head_spec, to_vector
+from .paths import before_head, glue, head_spec
 
 Cell = tuple[int, int]  # layer, index
 
@@ -124,7 +124,8 @@ class Grid:
             refs.sort(key=lambda ref: not isinstance(ref, Frozen))
             steps[f"layer{layer}"] = Step(tuple(refs), (last,), self._layers[layer].combine)
             last = f"layer{layer}"
-        last = _convert(steps, to_vector(self._layers[-1].output), len(self._layers), last)
+        for converter in before_head(self.task.target, self._layers[-1].output):
+            last = _convert(steps, converter, len(self._layers), last)
         steps["head"] = Step((Draft("head", head_spec(self.task.target), self.head),), (last,))
         return Path(self.task.inputs, steps, "head")
 

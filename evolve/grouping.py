@@ -91,7 +91,7 @@ def divide(
         return [[task] for task in tasks], None
     if grouping.budget == 1:
         return [list(tasks)], None
-    trunk = require_root(system.root, "grouping")
+    trunk = require_root(system.root_for(tasks), "grouping", system.record.roots)
     training = grouping.training or system.training
     asked = [
         shared_network(

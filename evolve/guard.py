@@ -102,7 +102,7 @@ class Watch:
         self.guard = guard
         self._best: dict[str, tuple[Candidate, Result]] = {}
         if guard.alpha is not None and (others := [t.name for t in tasks if not isinstance(t.target, Classes)]):
-            raise ConfigError(f"`alpha` of `guard` must be left out where targets are values, found tasks {others}.")
+            raise ConfigError(f"`alpha` of `guard` must be left out where targets are not classes, found {others}.")
 
     def tell(self, candidate: Candidate, result: Result) -> None:
         """Take the result of a task's scratch candidate."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
+from pathways.choose_root import fit_inputs
 from pathways.convert import conversion
 from pathways.errors import ConfigError, PathError
 from pathways.modules import (
@@ -18,21 +19,26 @@ from pathways.modules import (
     ModuleSpec,
     Port,
     Start,
+    Tokens,
     Vector,
     Warm,
 )
 from pathways.path import Path, Step
-from pathways.task import Classes, Target
+from pathways.task import Classes, Sequences, Spans, Target
 
 
 def head_spec(target: Target) -> ModuleSpec:
-    """The head of a task: a classifier for classes, a regressor for values.
+    """The head of a task: a classifier for classes, a regressor for values, one for each token for what has places.
 
     >>> head_spec(Classes(3)).family
     'classifier'
     """
     if isinstance(target, Classes):
         return ModuleSpec("classifier", {"classes": target.n})
+    if isinstance(target, Sequences):
+        return ModuleSpec("sequence", {"classes": target.n})
+    if isinstance(target, Spans):
+        return ModuleSpec("span")
     return ModuleSpec("regressor", {"values": target.n})
 
 
@@ -41,6 +47,19 @@ def to_vector(port: Port) -> ModuleSpec | None:
     if isinstance(port, Vector):
         return None
     return ModuleSpec("flatten" if isinstance(port, Image) else "pool")
+
+
+def before_head(target: Target, port: Port, families: Families = BUILT_IN) -> tuple[ModuleSpec, ...]:
+    """The modules between a trunk that gives `port` and the head: none for what has places.
+
+    Raises:
+        PathError: the target has places and the trunk gives no tokens, or nothing leads to a vector.
+    """
+    if not isinstance(target, (Sequences, Spans)):
+        return conversion(port, Vector, families)
+    if not isinstance(port, Tokens):
+        raise PathError(f"a path for {target.kind} must end in Tokens before its head, found {port}: do not pool them.")
+    return ()
 
 
 def glue(name: str, spec: ModuleSpec) -> Draft:
@@ -69,10 +88,12 @@ def with_head(
 
     Returns:
         The path, with the steps before the head that `conversion` names where the root does not end in a vector:
-        `flatten` of images, `pool` of tokens and signals, `embed` and `pool` of ids.
+        `flatten` of images, `pool` of tokens and signals, `embed` and `pool` of ids. Sequences and spans have heads
+        that read tokens as they are.
 
     Raises:
-        PathError: the inputs do not fit the root, or the root has a step called `head`.
+        PathError: the inputs do not fit the root, the root has a step called `head`, or gives no tokens to a target
+            that has places.
 
     Example:
         >>> linear = Draft("linear", ModuleSpec("linear", {"dim": 8}))
@@ -86,36 +107,13 @@ def with_head(
         raise PathError("`root` must be headless, found a step called 'head': take it off first.")
     steps = dict(root.steps)
     last = root.output
-    for converter in conversion(root.ports(families)[last], Vector, families):
+    for converter in before_head(target, root.ports(families)[last], families):
         draft = glue(f"{last}.{converter.family}", converter)
         # Only what has no weights is one blob in every task.
         steps[draft.name] = Step((replace(draft, start=Init()) if converter.family == "embed" else draft,), (last,))
         last = draft.name
     steps["head"] = Step((Draft(name, head_spec(target), start),), (last,))
     return Path(root.inputs, steps, "head")
-
-
-def fit_inputs(root: Path, inputs: Mapping[str, Port]) -> Path:
-    """`root` reading a task's inputs: of equal names and ports, or one input of equal port, which is renamed.
-
-    Raises:
-        PathError: they do not fit; the message names both sides.
-    """
-    if dict(root.inputs) == dict(inputs):
-        return root
-    if len(root.inputs) == len(inputs) == 1:
-        (old, old_port), (new, new_port) = *root.inputs.items(), *inputs.items()
-        if old_port == new_port and new not in root.steps:
-            renamed = {
-                name: step.map_reads(lambda read: new if read == old else read)
-                for name, step in root.steps.items()
-            }
-            return Path({new: new_port}, renamed, root.output)
-    found = ", ".join(f"{name}: {port}" for name, port in inputs.items())
-    wanted = ", ".join(f"{name}: {port}" for name, port in root.inputs.items())
-    raise PathError(
-        f"the root reads ({wanted}) and the task has ({found}): use a root that was made for these inputs."
-    )
 
 
 def blanked(path: Path, inputs: Collection[str]) -> Path:
@@ -173,14 +171,47 @@ def on_trunk_of(path: Path, trunk: Path) -> Path:
     return fit_inputs(Path(trunk.inputs, steps, "head"), path.inputs)
 
 
-def require_root(root: Path | None, strategy: str) -> Path:
-    """`root`, or a `ConfigError` where there is none."""
+def require_root(root: Path | None, strategy: str, among: Iterable[str] = ()) -> Path:
+    """`root`, or a `ConfigError` where there is none; `among` names the roots of a run that has several."""
+    if root is None and (names := list(among)):
+        raise ConfigError(
+            f"`roots` must hold one that reads what the tasks of strategy `{strategy}` have, found only {names} of "
+            f"other inputs: add a root for these."
+        )
     if root is None:
         raise ConfigError(
             f"`root` must be a headless path for strategy `{strategy}`, found none: name a root or an "
             f"architecture."
         )
     return root
+
+
+def side_by_side(trunks: Mapping[str, Path], families: Families = BUILT_IN) -> dict[str, Path]:
+    """Trunks that one candidate trains together: a module that two of them name alike is one where it is the same.
+
+    Drafts of one name that differ, or read other ports, get their trunk's name in front.
+    """
+    known: dict[str, object] = {}
+    made: dict[str, Path] = {}
+    for name, trunk in trunks.items():
+        own = _read_by(trunk, families)
+        other = {draft for draft, what in own.items() if known.setdefault(draft, what) != what}
+        made[name] = trunk.map_refs(
+            lambda ref, name=name, other=other:  # type: ignore[misc]
+            replace(ref, name=f"{name}/{ref.name}") if isinstance(ref, Draft) and ref.name in other else ref
+        )
+    return made
+
+
+def _read_by(trunk: Path, families: Families) -> dict[str, object]:
+    """Of each draft what it is and what the first step that holds it reads."""
+    ports = trunk.ports(families)
+    found: dict[str, object] = {}
+    for step in trunk.steps.values():
+        for ref in step.refs():
+            if isinstance(ref, Draft):
+                found.setdefault(ref.name, (ref, [ports[read] for read in step.all_reads()]))
+    return found
 
 
 def _drafted(root: Path, start: Callable[[ModuleRef], Start]) -> Path:
@@ -207,3 +238,9 @@ def _names(root: Path) -> dict[tuple[str, str], str]:
             names[_key(ref)] = name
             taken.add(name)
     return names
+
+
+__all__ = [
+    "blanked", "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side",
+    "to_vector", "warm", "with_head", "without_head",
+]

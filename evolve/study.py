@@ -25,12 +25,12 @@ from pathways.path import Path
 from pathways.progress import Progress
 from pathways.recording import Record
 from pathways.system import System
-from pathways.task import Classes, Task
+from pathways.task import Classes, Task, Values
 from pathways.trainer.record import estimator as check_options
 
 from .joint import shared_network, train_networks
 from .measured.measured import Measured
-from .measured.table import MEASURED, OF_CLASSES, OF_ONE_INPUT
+from .measured.table import MEASURED, OF_CLASSES, OF_ONE_ANSWER, OF_ONE_INPUT
 from .paths import require_root
 from .settings import as_training, whole_number
 
@@ -151,7 +151,7 @@ class Session:
         self.system, self.study, self.engine, self.progress = system, study, engine, progress
         self.tasks = {task.name: task for task in sorted(tasks, key=lambda task: task.name)}
         self.names = tuple(self.tasks)
-        self.trunk: Path = require_root(system.root, "affinity")
+        self.trunk: Path = require_root(system.root_for(tasks), "affinity", system.record.roots)
         self.training: Training = study.training or system.training
         self.seeds = tuple(range(system.seed, system.seed + study.seeds))
         self.results: dict[str, Result] = {}
@@ -225,7 +225,14 @@ def check_tasks(study: Study, tasks: Sequence[Task]) -> None:
                     f"{task.name!r}: give it another name."
                 )
             if name in OF_CLASSES and not isinstance(task.target, Classes):
-                raise ConfigError(f"`{name}` is defined for classes, found values in task {task.name!r}: leave it out.")
+                raise ConfigError(
+                    f"`{name}` is defined for classes, found {task.target.kind} in task {task.name!r}: leave it out."
+                )
+            if name in OF_ONE_ANSWER and not isinstance(task.target, (Classes, Values)):
+                raise ConfigError(
+                    f"`{name}` is defined for classes and values, found {task.target.kind} in task {task.name!r}: "
+                    f"leave it out."
+                )
             masked = any(isinstance(value, Masked) for value in task.splits["train"].inputs.values())
             many = not isinstance(task.target, Classes) and task.target.n > 1
             if name in OF_ONE_INPUT and (len(task.inputs) > 1 or masked or many):

@@ -27,9 +27,10 @@ from pathways.evolve.measured.table import MEASURED
 from pathways.evolve.study import Estimator, Study, require_steps
 from pathways.recording import Record
 
-from .config import Root, Source, check_name, sources
+from .config import Source, check_name, sources
 from .engine_config import EngineConfig
 from .names import unknown
+from .root_config import AnyRoot, root_from, root_to_json
 from .strict import Place, changed, made, plain
 
 
@@ -42,7 +43,7 @@ class AffinityConfig:
         tasks: where the tasks come from.
         affinity: what is measured, chosen and verified.
         seed: of everything random; repeats count on from it.
-        root: the trunk that tasks share: a shipped root's name, or a chain from scratch.
+        root: the trunk that tasks share: a shipped root's name, or a chain or path from scratch.
         training: hyperparameters and budget of every network.
         engine: where trainers run.
         fingerprints: of each task's data, by name, where known: a study refuses other data.
@@ -52,7 +53,7 @@ class AffinityConfig:
     tasks: tuple[Source, ...]
     affinity: Study = field(default_factory=Study)
     seed: int = 0
-    root: str | Root | None = None
+    root: AnyRoot | None = None
     training: Training = field(default_factory=Training)
     engine: EngineConfig = field(default_factory=EngineConfig)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
@@ -69,12 +70,13 @@ class AffinityConfig:
             raise place.error(f"must hold a mapping with {[f.name for f in fields(cls)]}, found {data!r:.80}.")
         if "strategy" in data:
             raise place.error("must be a study of affinity, found a run with a `strategy`: use `pathways run`.")
-        easy = {key: item for key, item in data.items() if key not in ("tasks", "affinity")}
+        easy = {key: item for key, item in data.items() if key not in ("tasks", "affinity", "root")}
         values = changed(cls, easy, place, {})
         check_name(values.get("name"), place)
         for key in ("tasks", "root"):
             if data.get(key) is None:
                 raise place.error(f"must have `{key}`: add it.")
+        values["root"] = root_from(data["root"], place / "root")
         values["tasks"] = sources(data["tasks"], place / "tasks")
         values["affinity"] = _study(data.get("affinity"), place / "affinity", values.get("training", Training()))
         whole: AffinityConfig = made(lambda: cls(**values), place)
@@ -87,7 +89,7 @@ class AffinityConfig:
         return {
             "name": self.name,
             "seed": self.seed,
-            "root": self.root if isinstance(self.root, str) or self.root is None else plain(self.root),
+            "root": root_to_json(self.root),
             "tasks": [source.to_json() for source in self.tasks],
             "training": plain(self.training),
             "affinity": {"estimators": [_written(item) for item in self.affinity.measured], **study},

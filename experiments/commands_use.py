@@ -50,44 +50,25 @@ def _of_task(sub: argparse.ArgumentParser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from pathways.task import Classes
-
+    from .answers import answer_text, answers_of
     from .inputs import read_inputs
 
     with opened(options) as system:
         if options.task not in system.records:
             system.module(options.task)  # says which tasks there are
         record = system.records[options.task]
-        outputs = system.predict(
-            options.task, read_inputs(options.input, record, options.invert, options.white, _note)
-        )
-    if isinstance(record.target, Classes):
-        answers = [_classes(row, record.target.labels, options.top) for row in outputs.tolist()]
-    else:
-        names = record.target.names or [f"value{i + 1}" for i in range(record.target.n)]
-        answers = [{"values": dict(zip(names, row, strict=True))} for row in outputs.tolist()]
+        inputs = read_inputs(options.input, record, options.invert, options.white, _note)
+        answers = answers_of(record.target, system.predict(options.task, inputs), inputs, options.top)
     if options.json:
         print_json(answers)
     else:
         for i, answer in enumerate(answers):
-            print(f"{i}  {_answer_text(answer)}")
+            print(f"{i}  {answer_text(answer)}")
     return 0
 
 
 def _note(text: str) -> None:
     print(f"pathways: note: {text}", file=sys.stderr)
-
-
-def _classes(probabilities: list[float], labels: Any, top: int) -> dict[str, Any]:
-    order = sorted(range(len(probabilities)), key=lambda i: -probabilities[i])
-    best = [{"label": labels[i], "probability": probabilities[i]} for i in order[: max(1, top)]]
-    return {**best[0], **({"top": best} if top > 1 else {})}
-
-
-def _answer_text(answer: dict[str, Any]) -> str:
-    if "values" in answer:
-        return "  ".join(f"{name} {value:.6g}" for name, value in answer["values"].items())
-    return "  ".join(f"{a['label']} {a['probability']:.3f}" for a in answer.get("top", [answer]))
 
 
 def _export(options: argparse.Namespace) -> int:

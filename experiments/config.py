@@ -3,7 +3,9 @@
 ```yaml
 name: letters
 seed: 0
-root: omniglot                 # a root that ships with the package, null, or {architecture: [modules]}
+root: omniglot                 # a root that ships with the package, null, {architecture: [modules]}, or a path from
+                               # scratch by {preset: NAME}, {wiring: ...} or {steps: ...}; `roots: {NAME: ...}` are
+                               # several for tasks of different inputs: see `root_config`
 tasks:                         # each a source of `pathways.data` with its arguments, in the order of learning
   - source: omniglot
     alphabets: [Greek, Hebrew]
@@ -33,10 +35,10 @@ from pathways.errors import LedgerError
 from pathways.evolve.at_once import AtOnce
 from pathways.evolve.grouping import Grouping
 from pathways.ledger_url import server_url, without_password
-from pathways.modules import ModuleSpec
 
 from .engine_config import EngineConfig
 from .overrides import with_overrides
+from .root_config import AnyRoot, root_from, root_to_json, roots_from
 from .strict import Place, build, changed, made, plain
 from .tables import STRATEGIES, resolve
 from .yaml_file import read_yaml
@@ -64,17 +66,6 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Root:
-    """A root that starts from scratch: a chain of modules, each reading the one before.
-
-    Args:
-        architecture: the chain; the first module reads the tasks' input.
-    """
-
-    architecture: tuple[ModuleSpec, ...]
-
-
-@dataclass(frozen=True)
 class Named:
     """A strategy under the name it has in configurations."""
 
@@ -92,7 +83,8 @@ class Config:
         strategy: what searches for each task's path.
         controls: what it is compared with, under the same budget accounting.
         seed: of everything random.
-        root: a shipped root's name, a chain from scratch, or `None`.
+        root: a shipped root's name, a chain or path from scratch, or `None`.
+        roots: several of these by name, in place of `root`: a task builds on the first that reads its inputs.
         training: the hyperparameters and budget that strategies start from.
         engine: where trainers run.
         fingerprints: of each task's data, by name, where known: a run refuses other data.
@@ -108,12 +100,13 @@ class Config:
     strategy: Named
     controls: tuple[Named, ...] = ()
     seed: int = 0
-    root: str | Root | None = None
+    root: AnyRoot | None = None
     training: Training = field(default_factory=Training)
     engine: EngineConfig = field(default_factory=EngineConfig)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     at_once: int | AtOnce = 1
     ledger: str | None = None
+    roots: Mapping[str, AnyRoot] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.ledger is not None:
@@ -149,13 +142,19 @@ def config_from(data: Any, file: str) -> Config:
         raise place.error(f"must hold a mapping with {[f.name for f in fields(Config)]}, found {data!r:.80}.")
     if "affinity" in data and "strategy" not in data:
         raise place.error("must be a run, found a study of `affinity`: use `pathways affinity`.")
-    easy = {key: item for key, item in data.items() if key not in ("tasks", "strategy", "controls", "at_once")}
+    own = ("tasks", "strategy", "controls", "at_once", "root", "roots")
+    easy = {key: item for key, item in data.items() if key not in own}
     values = changed(Config, easy, place, {})
     check_name(values.get("name"), place)
     training = values.get("training", Training())
     for key in ("tasks", "strategy"):
         if key not in data:
             raise place.error(f"must have `{key}`: add it.")
+    values["root"] = root_from(data.get("root"), place / "root")
+    if "roots" in data:
+        if values["root"] is not None:
+            raise (place / "roots").error("must be left out where there is a `root`: name it among them.")
+        values["roots"] = roots_from(data["roots"], place / "roots")
     values["tasks"] = sources(data["tasks"], place / "tasks")
     values["strategy"] = _named(data["strategy"], place / "strategy", training)
     named = values["strategy"]
@@ -172,11 +171,11 @@ def config_from(data: Any, file: str) -> Config:
 
 def resolved(config: Config) -> dict[str, Any]:
     """The configuration as plain data with nothing left to defaults; `config_from` reads it back."""
-    root = config.root if isinstance(config.root, str) or config.root is None else plain(config.root)
     return {
         "name": config.name,
         "seed": config.seed,
-        "root": root,
+        "root": root_to_json(config.root),
+        **({"roots": {name: root_to_json(root) for name, root in config.roots.items()}} if config.roots else {}),
         "tasks": [source.to_json() for source in config.tasks],
         "training": plain(config.training),
         "strategy": {config.strategy.name: plain(config.strategy.strategy)},

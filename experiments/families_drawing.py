@@ -37,15 +37,14 @@ def drawing(
         at = top + 46 * i + 23
         parts += [_port(port, 44, at), _arrow(84, at, 122, middle)]
     if not reads:
-        parts.append("<text x='44' y='%g' font-size='10' fill='#666' text-anchor='middle'>nothing</text>" % middle)
+        parts.append(_text(44, middle, "nothing", 10))
     dash = " stroke-dasharray='4 3'" if host else ""
     parts += [
         f"<rect x='124' y='8' width='146' height='{height - 16}' rx='6' fill='#f4f4f6' stroke='#888'{dash}/>",
-        f"<text x='197' y='25' font-size='12' font-weight='bold' fill='#222' text-anchor='middle'>{escape(name)}</text>",
+        _text(197, 25, name, 12, " font-weight='bold'"),
     ]
     if host:
-        parts.append(f"<text x='197' y='{height - 14}' font-size='9' fill='#666' text-anchor='middle'>"
-                     f"inside {escape(host)}, frozen</text>")
+        parts.append(_text(197, height - 14, f"inside {host}, frozen", 9))
     parts += [
         f"<text x='134' y='{43 + 15 * i}' font-size='10' fill='#333'>{escape(_short(line))}</text>"
         for i, line in enumerate(shown)
@@ -70,17 +69,24 @@ def _port(port: Port, x: float, y: float) -> str:
     """A glyph for the kind of value, with its sizes below."""
     fill = _FILL.get(type(port), "#bbbbbb")
     rect = f"fill='{fill}' fill-opacity='0.75' stroke='#ffffff' stroke-width='0.8'"
+    shapes = ""
     if isinstance(port, Image):
-        shapes = "".join(f"<rect x='{x - 14 + 4 * i:g}' y='{y - 20 + 3 * i:g}' width='20' height='18' {rect}/>"
-                         for i in range(3))
+        boxes = [(x - 14 + 4 * i, y - 20 + 3 * i, 20, 18) for i in range(3)]
     elif isinstance(port, (Tokens, Ids)):
-        shapes = "".join(f"<rect x='{x - 20 + 8 * i:g}' y='{y - 18:g}' width='7' height='{18 if isinstance(port, Tokens) else 8}'"
-                         f" {rect}/>" for i in range(5))
+        boxes = [(x - 20 + 8 * i, y - 18, 7, 18 if isinstance(port, Tokens) else 8) for i in range(5)]
     elif isinstance(port, Signal):
-        shapes = (f"<polyline points='{x - 20:g},{y - 8:g} {x - 12:g},{y - 16:g} {x - 4:g},{y - 2:g} {x + 4:g},{y - 18:g} "
-                  f"{x + 12:g},{y - 6:g} {x + 20:g},{y - 10:g}' fill='none' stroke='{fill}' stroke-width='2'/>")
+        boxes = []
+        wave = " ".join(f"{x - 20 + 8 * i:g},{y - up:g}" for i, up in enumerate((8, 16, 2, 18, 6, 10)))
+        shapes += f"<polyline points='{wave}' fill='none' stroke='{fill}' stroke-width='2'/>"
     else:
-        shapes = f"<rect x='{x - 4:g}' y='{y - 22:g}' width='8' height='24' {rect}/>"
+        boxes = [(x - 4, y - 22, 8, 24)]
+    shapes += "".join(f"<rect x='{a:g}' y='{b:g}' width='{w}' height='{h}' {rect}/>" for a, b, w, h in boxes)
     sizes = "×".join("n" if size is None else str(size) for size in port.shape)
     words = f"{type(port).__name__} {sizes}" + (f" of {port.vocabulary}" if isinstance(port, Ids) else "")
-    return shapes + f"<text x='{x:g}' y='{y + 15:g}' font-size='9' fill='#444' text-anchor='middle'>{escape(words)}</text>"
+    return shapes + _text(x, y + 15, words, 9)
+
+
+def _text(x: float, y: float, words: str, size: int, style: str = "") -> str:
+    return (
+        f"<text x='{x:g}' y='{y:g}' font-size='{size}'{style} fill='#444' text-anchor='middle'>{escape(words)}</text>"
+    )

@@ -84,10 +84,10 @@ def page(found: Mapping[str, Use]) -> str:
     """The page as Markdown."""
     lines = [
         "# The families of modules", "",
-        f"{len(found)} families, each in one file, from which paths are built. Ports, parameters and FLOPs (of one sample,",
-        "two for a multiply-add) are those of the named preset, a small path that ships with the package",
-        "(`pathways.preset.preset(name)`, or `root: {preset: NAME}` in a configuration). To add a family of your own see",
-        "[CONTRIBUTING.md](../CONTRIBUTING.md).", "",
+        f"{len(found)} families, each in one file, from which paths are built. Ports, parameters and FLOPs (of one",
+        "sample, two for a multiply-add) are those of the named preset, a small path that ships with the package",
+        "(`pathways.preset.preset(name)`, or `root: {preset: NAME}` in a configuration). To add a family of your own",
+        "see [CONTRIBUTING.md](../CONTRIBUTING.md).", "",
         "This page is generated: `python -m pathways.experiments.families_page docs`.",
     ]
     for kind, said in KINDS.items():

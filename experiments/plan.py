@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pathways.candidate import Training
+from pathways.choose_root import ROOT, root_for
 from pathways.compare import served
 from pathways.cores import usable_cores
 from pathways.create import install_root
@@ -23,7 +24,7 @@ from pathways.summary_table import aligned
 from pathways.task import Task
 from pathways.text import bytes_text, seconds_text
 
-from .config import Config, Root
+from .config import Config
 from .runner import in_order, make_root
 
 LEDGER_BYTES = 8_000  # of one candidate's record: path, hyperparameters, measures and curve as JSON
@@ -137,18 +138,23 @@ def _about(seconds: float | None) -> str:
 
 
 def _models(config: Config, tasks: Sequence[Task]) -> list[dict[str, Any]]:
-    """Parameters and FLOPs of the root with each task's head; zeros where there is no root to ask."""
-    root = make_root(config, tasks, BUILT_IN)
-    if isinstance(root, str):
-        root = _shipped(root)
+    """Parameters and FLOPs of each task's root with its head, and which root that is; zeros where there is none."""
+    given = make_root(config, tasks, BUILT_IN)
+    named = given if isinstance(given, dict) else {} if given is None else {ROOT: given}
+    roots = {name: _shipped(root) if isinstance(root, str) else root for name, root in named.items()}
+    held = sum(root.costs().parameters for root in roots.values())
     models = []
     for task in tasks:
+        name = root_for(roots, [task.inputs])
+        root = roots.get(name or "")
         costs = with_head(root, task.target, inputs=task.inputs).costs() if root is not None else None
         models.append(
             {
                 "parameters": costs.parameters if costs else 0,
                 "flops": costs.flops if costs else None,
-                "root": root.costs().parameters if root is not None else 0,
+                "root": held,
+                "of": name,
+                "untrained": root is not None and bool(root.drafts()),
             }
         )
     return models
@@ -175,9 +181,10 @@ def _side(
     proportional = getattr(strategy, "sampler", "joint") == "proportional"
     result: dict[str, Any] = {"candidates": 0, "steps": 0, "seconds": 0.0}
     for number, models in enumerate(searches):
-        learned = sum(map(len, searches[: number - number % at_once]))  # before this wave
+        before = [model for other in searches[: number - number % at_once] for model in other]  # before this wave
+        learned = sum(model["of"] == models[0]["of"] for model in before)  # and on the same root
         # An untrained root is probed while there is no champion, or always where the strategy says so.
-        scratch = isinstance(config.root, Root) and (not learned or getattr(strategy, "scratch", False))
+        scratch = models[0]["untrained"] and (not learned or getattr(strategy, "scratch", False))
         probes, tried = _searches(strategy, learned, scratch)
         from_scratch = dict(getattr(strategy, "scratch_training", {}))
         changes = from_scratch if scratch else dict(getattr(strategy, "probe_training", {}))

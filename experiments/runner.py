@@ -13,15 +13,16 @@ from pathways.errors import ConfigError, DataError, PathwaysError
 from pathways.evolve.at_once import AtOnce, NotMeasured, waves_by_affinity
 from pathways.evolve.grouping import Grouping
 from pathways.mirror import located
-from pathways.modules import Draft, Families, Init
-from pathways.path import Path, Step
+from pathways.modules import Families
+from pathways.path import Path
 from pathways.progress import Progress
 from pathways.system import System
 from pathways.task import Task
 from pathways.trainer.calibrate import stack_size
 
-from .config import Config, Root
+from .config import Config
 from .engine_config import OWN, EngineConfig, made_engine
+from .root_config import path_of, paths_of
 from .turns import Arrival, Arrivals, Control, Part, Wave, in_turn
 from .yaml_file import read_yaml, write_yaml
 
@@ -93,28 +94,17 @@ def with_fingerprints(config: Setup, tasks: Iterable[Task], file: str) -> Setup:
     return replace(config, fingerprints=found)
 
 
-def make_root(config: Config | AffinityConfig, tasks: Sequence[Task], families: Families) -> Path | str | None:
-    """What first paths are built on: a shipped root's name, a chain of untrained modules, or nothing.
+def make_root(
+    config: Config | AffinityConfig, tasks: Sequence[Task], families: Families
+) -> Path | str | dict[str, Path | str] | None:
+    """What first paths are built on: a shipped root's name, a path of untrained modules, several of these, or nothing.
 
     Raises:
-        ConfigError: a chain where the first task has several inputs.
+        ConfigError: no task has inputs that a root from scratch can read.
     """
-    if not isinstance(config.root, Root):
-        return config.root
-    inputs = tasks[0].inputs
-    if len(inputs) != 1:
-        raise ConfigError(
-            f"`root.architecture` needs tasks with one input, found {sorted(inputs)} in {tasks[0].name!r}."
-        )
-    steps: dict[str, Step] = {}
-    last = next(iter(inputs))
-    for i, spec in enumerate(config.root.architecture):
-        name = f"block{i + 1}"
-        steps[name] = Step((Draft(name, spec, Init()),), (last,))
-        last = name
-    root = Path(inputs, steps, last)
-    root.ports(families)
-    return root
+    if roots := getattr(config, "roots", {}):
+        return paths_of(roots, tasks, families)
+    return None if config.root is None else path_of(config.root, tasks, families)
 
 
 def existing(

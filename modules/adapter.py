@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .checks import flag, whole
 from .context import Context
 from .flops import product, rows
+from .group_norm import GroupNorm
 from .module import Module, PortError, activation_named, initialise_layer, one_port
 from .ports import Image, Port, Tokens, Value, Vector, like, split
 from .stacked import Stack, affine, layer_norm
@@ -61,7 +62,7 @@ class Adapter(Module):
         if image:
             if normed and port.channels * port.height * port.width == 1:
                 raise PortError(f"family `adapter` cannot normalise the one value of {port}: turn `norm` off")
-            self.norm = nn.GroupNorm(1, port.channels) if normed else self.norm
+            self.norm = GroupNorm(1, port.channels) if normed else self.norm
             self.down = nn.Conv2d(port.channels, dim, kernel, padding=kernel // 2)
             self.up = nn.Conv2d(dim, port.channels, 1)
             self._flops = product(port.height * port.width, port.channels, dim) * (kernel**2 + 1)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from .checks import choice, flag, whole
 from .context import Context
+from .group_norm import GroupNorm
 from .module import Module, PortError, activation_named, one_port
 from .ports import Image, Port
 from .stacked import Stack
@@ -181,4 +182,4 @@ def _norm(norm: str, channels: int, groups: int, pixels: int) -> nn.Module | Non
         raise ValueError(f"`groups` must divide `channels`, found {groups} groups for {channels} channels.")
     if channels // groups * pixels == 1:
         raise PortError(f"family `conv` cannot apply `{norm}` norm to one value: use more channels")
-    return nn.GroupNorm(groups, channels)
+    return GroupNorm(groups, channels)

@@ -9,12 +9,6 @@ from torch import Tensor
 from .module import Delta, Module
 
 
-def mergeable(delta: Delta) -> bool:
-    """Whether a delta does all it does by weights: then it can be merged, and costs nothing more."""
-    cls = type(delta)
-    return cls.weights is not Delta.weights and cls.inside is Delta.inside and cls.around is Delta.around
-
-
 def merged(host: Module, deltas: Sequence[Delta]) -> dict[str, Tensor]:
     """The tensors of `host` with `deltas` merged into its weights, in their order, for `load_state_dict`.
 
@@ -40,7 +34,7 @@ def merged(host: Module, deltas: Sequence[Delta]) -> dict[str, Tensor]:
     """
     weights: dict[str, Tensor] = dict(host.named_parameters())
     for delta in deltas:
-        if not mergeable(delta):
+        if not delta.mergeable:
             raise ValueError(
                 f"`deltas` must change weights only, found `{delta.family}`, which changes values: keep it as a delta."
             )

@@ -141,6 +141,12 @@ class Delta(nn.Module):
         """
         return call(*inputs, context=context)
 
+    @property
+    def mergeable(self) -> bool:
+        """Whether it changes weights only, so that `merge.merged` can put it into the host for good."""
+        cls = type(self)
+        return cls.weights is not Delta.weights and cls.inside is Delta.inside and cls.around is Delta.around
+
     def initialise(self, generator: torch.Generator) -> None:
         """Set all parameters and buffers to the neutral condition."""
         for child in self.children():

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from .checks import choice, number, whole
 from .context import Context
+from .group_norm import GroupNorm
 from .module import Module, PortError, activation_named, one_port
 from .ports import Image, Port
 from .separable_conv import PADDINGS
@@ -109,4 +110,4 @@ def _norm(groups: int, channels: int, pixels: int) -> nn.Module | None:
         raise ValueError(f"`groups` must divide the channels before each norm, found {groups} for {channels}.")
     if channels // groups * pixels == 1:
         raise PortError("family `residual_conv` cannot normalise one value: set `groups` to 0")
-    return nn.GroupNorm(groups, channels)
+    return GroupNorm(groups, channels)

@@ -16,15 +16,16 @@ _HOMES = {
     "Affine": "task", "Augment": "candidate", "Candidate": "candidate", "Champion": "strategy", "Classes": "task",
     "DeltaRef": "path", "ForgettingError": "errors", "Measures": "candidate", "Metric": "measure",
     "Paired": "racing", "Path": "path", "PathwaysError": "errors", "Pool": "pool", "Pruner": "pruner", "Race": "racing",
-    "Result": "candidate", "Split": "task", "Step": "path", "System": "system", "Task": "task",
+    "Result": "candidate", "Sequences": "task", "Spans": "task",
+    "Split": "task", "Step": "path", "System": "system", "Task": "task",
     "Training": "candidate", "Values": "task",
 }
 _SUBPACKAGES = ("affinity", "data", "evolve", "modules", "metrics", "testing")
 
 __all__ = [
     "Affine", "Augment", "Candidate", "Champion", "Classes", "DeltaRef", "ForgettingError", "Measures", "Metric",
-    "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Split", "Step", "System", "Task",
-    "Training", "Values",
+    "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Sequences", "Spans", "Split", "Step",
+    "System", "Task", "Training", "Values",
     "__version__", "affinity", "data", "evolve", "metrics", "modules", "testing",
 ]
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .racing import Paired, Race
     from .strategy import Champion
     from .system import System
-    from .task import Affine, Classes, Split, Task, Values
+    from .task import Affine, Classes, Sequences, Spans, Split, Task, Values
 
 
 def __getattr__(name: str) -> Any:

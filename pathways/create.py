@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -14,6 +14,7 @@ from pathways.modules import Families, content_hash
 
 from . import manifest
 from .candidate import Training
+from .choose_root import ROOT
 from .devices import device_here
 from .errors import ConfigError, PathwaysError
 from .files import write_atomically
@@ -23,14 +24,18 @@ from .manifest import SystemRecord
 from .mirror import Mirror
 from .path import Path
 from .pool import Pool
+from .records import roots_to_json
 from .trainer.calibrate import stack_size
 from .trainer.numerics import numerics
+
+Root: TypeAlias = "Path | str | None"
+"""What first paths are built on: a path, the name of a root that ships or the folder of one, or nothing."""
 
 
 def create_system(
     directory: FilePath,
     seed: int,
-    root: Path | str | None,
+    root: Root | Mapping[str, Path | str],
     training: Training,
     families: Families,
     dispatch: int,
@@ -56,16 +61,18 @@ def create_system(
         raise ConfigError(f"`dispatch` must be a whole number of at least 1, found {dispatch!r}.")
     device = device_here(device)
     stack = stack_size(stack, device)
-    headless = install_root(root, Pool(directory / "pool")) if isinstance(root, str) else root
-    if headless is not None:
-        headless.ports(families)
+    given = root if isinstance(root, Mapping) else {ROOT: root} if root is not None else {}
+    roots = installed(given, Pool(directory / "pool"), families)
+    headless = next(iter(roots.values()), None) if len(roots) < 2 else None
     resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch, "stack": stack}
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
     resolved.pop("ledger", None)  # where it is recorded does not change what is computed
-    run = content_hash([resolved, headless.to_json() if headless else None])
+    several = roots if len(roots) > 1 else {}
+    run = content_hash([resolved, headless.to_json() if headless else roots_to_json(several) if several else None])
     claim = claimed(ledger, content_hash([run, place or str(directory.resolve())])) if ledger else None
     record = SystemRecord(
-        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=claim
+        run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=claim,
+        roots=several,
     )
     manifest.write_system(directory, record)
 
@@ -90,6 +97,28 @@ def claimed(ledger: str, name: str) -> dict[str, str]:
     return {"url": without_password(ledger), "run": name}
 
 
+def installed(given: Mapping[str, Path | str], pool: Pool, families: Families) -> dict[str, Path]:
+    """The roots of a new run, by name, their blobs in its pool.
+
+    Raises:
+        ConfigError: a name that cannot be one, or two roots that read the same inputs: the second would not be used.
+    """
+    roots: dict[str, Path] = {}
+    for name, root in given.items():
+        if not isinstance(name, str) or not _is_name(name):
+            raise ConfigError(f"`root` must be named by letters, digits, `-` and `_`, found {name!r}.")
+        path = install_root(root, pool) if isinstance(root, str) else root
+        path.ports(families)
+        for other, known in roots.items():
+            if dict(known.inputs) == dict(path.inputs):
+                found = ", ".join(f"{name}: {port}" for name, port in path.inputs.items())
+                raise ConfigError(
+                    f"roots {other!r} and {name!r} must read different inputs, found ({found}): drop one of them."
+                )
+        roots[name] = path
+    return roots
+
+
 def install_root(name: str, pool: Pool) -> Path:
     """Copy a root's blobs into a pool; returns its headless path.
 
@@ -97,12 +126,8 @@ def install_root(name: str, pool: Pool) -> Path:
         name: of a shipped root (see `shipped_roots`), or a folder that `export --format root` wrote.
         pool: where the blobs go.
     """
-    folder: Any = resources.files("pathways") / "roots" / name
-    if not _is_name(name) or not (folder / "path.json").is_file():
-        folder = FilePath(name)
-    if not (folder / "path.json").is_file():
-        raise ConfigError(f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}.")
-    path = Path.from_json(json.loads((folder / "path.json").read_text()))
+    folder = _root_folder(name)
+    path = shipped_path(name)
     for blob in path.frozen():
         data = (folder / f"{blob}.safetensors").read_bytes()
         if blob not in pool:
@@ -111,12 +136,26 @@ def install_root(name: str, pool: Pool) -> Path:
     return path
 
 
+def shipped_path(name: str) -> Path:
+    """The headless path of a root that ships, or of the folder of one, without its blobs."""
+    return Path.from_json(json.loads((_root_folder(name) / "path.json").read_text()))
+
+
 def shipped_roots() -> list[str]:
     """The names of the roots that ship with the package."""
     folder = resources.files("pathways") / "roots"
     if not folder.is_dir():
         return []
     return sorted(entry.name for entry in folder.iterdir() if (entry / "path.json").is_file())
+
+
+def _root_folder(name: str) -> Any:
+    folder: Any = resources.files("pathways") / "roots" / name
+    if not _is_name(name) or not (folder / "path.json").is_file():
+        folder = FilePath(name)
+    if not (folder / "path.json").is_file():
+        raise ConfigError(f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}.")
+    return folder
 
 
 def _is_name(name: str) -> bool:

@@ -25,7 +25,7 @@ from .path import Path
 from .seeds import torch_generator
 from .strategy import Champion, Strategy, Winner, optimizers_of
 from .task import Split, Task, take
-from .trainer.evaluate import measure
+from .trainer.evaluate import measure, outputs_of
 from .trainer.numerics import one_thread
 from .trainer.samples import prepare, through
 
@@ -150,7 +150,7 @@ def test_value(path: Path, task: Task, system: System) -> float:
     with one_thread():
         samples = prepare(task, "test")
         outputs = through(assembled(path, system), samples.values, (path.output,))[path.output]
-        return measure(task, outputs, samples.targets).validation  # type: ignore[arg-type]
+        return measure(task, outputs_of(outputs), samples.targets).validation
 
 
 # -- probes -------------------------------------------------------------------------------------------------

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import networkx as nx
 
 from pathways.modules import BUILT_IN, Families, Frozen, Image, ModuleRef, Port, Signal, Tokens
 
+from .choose_root import ROOT
 from .path import Path
-
-ROOT = "root"
 
 
 def path_graph(system: Any, most: int | None = None) -> nx.MultiDiGraph:
@@ -30,7 +29,7 @@ def path_graph(system: Any, most: int | None = None) -> nx.MultiDiGraph:
         for blob in briefs[name].sizes:
             freezers.setdefault(blob, name)
     paths = {name: system.champions[name].path for name in names}
-    graph = graph_of(paths, system.root, system.families, freezers)
+    graph = graph_of(paths, system.roots.values(), system.families, freezers)
     if missing:
         graph.graph["left_out"] = len(missing)
     return graph
@@ -55,7 +54,7 @@ def newest(briefs: Mapping[str, Any], most: int) -> list[str]:
 
 def graph_of(
     paths: Mapping[str, Path],
-    root: Path | None = None,
+    roots: Iterable[Path] = (),
     families: Families = BUILT_IN,
     freezers: Mapping[str, str] | None = None,
 ) -> nx.MultiDiGraph:
@@ -68,7 +67,7 @@ def graph_of(
 
     Args:
         paths: by task name, in the order in which they were learned.
-        root: the path the system began with; its frozen modules are said to be frozen by `root`.
+        roots: the paths the system began with; their frozen modules are said to be frozen by `root`.
         families: the module families that specs may name.
         freezers: by blob, the task that froze a module, where that is none of those given.
 
@@ -84,7 +83,7 @@ def graph_of(
         [('input', ('wine',)), ('head', ('wine',))]
     """
     graph = nx.MultiDiGraph(tasks=tuple(paths))
-    frozen_by = {**(freezers or {}), **dict.fromkeys(root.frozen() if root is not None else (), ROOT)}
+    frozen_by = {**(freezers or {}), **{blob: ROOT for root in roots for blob in root.frozen()}}
     for task, path in paths.items():
         _add_path(graph, task, path, frozen_by, families)
     _set_depths(graph)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -12,6 +12,7 @@ from pathways.modules import Families
 
 from .brief import Brief
 from .champions import Champions
+from .choose_root import ROOT, root_for
 from .errors import LedgerError
 from .leases import lease_seconds, new_owner
 from .ledger import Ledger
@@ -162,7 +163,7 @@ class OpenRun:
     def needing(self, blob: str) -> list[str]:
         """The tasks whose champions use a blob; `root` stands for the root path."""
         users = list(self.shelf.users(blob))
-        return users + (["root"] if self.root is not None and blob in self.root.frozen() else [])
+        return users + ([ROOT] if blob in self.root_blobs else [])
 
     # -- what it was made with ----------------------------------------------------------------------------
 
@@ -178,8 +179,23 @@ class OpenRun:
 
     @property
     def root(self) -> Path | None:
-        """The headless path that first paths are built on."""
+        """The headless path that first paths are built on; `None` where there is none, or several: see `roots`."""
         return self.record.root
+
+    @property
+    def roots(self) -> Mapping[str, Path]:
+        """The headless paths that first paths are built on, by name; an only one is called `root`."""
+        return self.record.roots or ({} if self.root is None else {ROOT: self.root})
+
+    @cached_property
+    def root_blobs(self) -> frozenset[str]:
+        """The frozen modules of all roots."""
+        return frozenset(blob for root in self.roots.values() for blob in root.frozen())
+
+    def root_for(self, tasks: Sequence[Task]) -> Path | None:
+        """The root that these tasks are built on together: the first that reads what they have, an only one always."""
+        name = root_for(self.roots, [task.inputs for task in tasks])
+        return None if name is None else self.roots[name]
 
     @property
     def dispatch(self) -> int:

@@ -13,7 +13,7 @@ from pathways.modules import Ids, Masked, Value
 from .errors import DataError
 from .manifest import TaskRecord
 from .ready import Ready, ready
-from .task import Classes
+from .task import Classes, Sequences, Spans
 from .trainer.samples import IMAGE_BATCH, count, evaluation_batch, rows
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 def predict(system: System, task: str, inputs: Value | Mapping[str, Value]) -> Tensor:
     """Class probabilities (batch, classes), or values (batch, n), for stored inputs of a learned task.
 
-    Values are in the units of the source, also where that standardised them for training.
+    Values are in the units of the source, also where that standardised them for training. Of sequences the
+    probabilities are (batch, length, classes), of spans (batch, length, 2): of beginning and of ending at each place,
+    of which `pathways.measure.best_spans` of their logarithms makes spans.
 
     Raises:
         DataError: inputs that do not fit the task's ports; the message names both shapes.
@@ -33,7 +35,9 @@ def predict(system: System, task: str, inputs: Value | Mapping[str, Value]) -> T
     champion = ready(system, record)
     with torch.no_grad():
         scores = _in_batches(champion, values)
-        return scores.softmax(1) if isinstance(record.target, Classes) else scores
+        if isinstance(record.target, Sequences):
+            return scores.softmax(2)
+        return scores.softmax(1) if isinstance(record.target, (Classes, Spans)) else scores
 
 
 def _in_batches(champion: Ready, values: Mapping[str, Value]) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from pathways.modules import Masked, Value
+from pathways.modules.ports import split
 
 from .assemble import PathModule
 from .manifest import TaskRecord
@@ -57,17 +58,18 @@ class Ready:
         self._wanted = (model.path.output,)
 
     def __call__(self, stored: Mapping[str, Value]) -> Tensor:
-        """Transform the inputs and run the path: (batch, classes) scores, or (batch, values)."""
+        """Transform the inputs and run the path: (batch, classes) scores, (batch, values) or (batch, length, n)."""
         (outputs,) = self.model.compute(self.transformed(stored), self._wanted).values()
-        return self.restored(cast(Tensor, outputs))  # a champion ends in a vector
+        return self.restored(outputs)
 
     def transformed(self, stored: Mapping[str, Value]) -> dict[str, Value]:
         """What the path reads, from stored inputs."""
         return {name: self._transformed(name, value) for name, value in stored.items()}
 
-    def restored(self, outputs: Tensor) -> Tensor:
-        """What is given, from what the path gives."""
-        return outputs if self._restore is None else self._restore(outputs)
+    def restored(self, outputs: Value) -> Tensor:
+        """What is given, from what the path gives; of a sequence without its mask, which is that of the input."""
+        tensor, _ = split(outputs)
+        return tensor if self._restore is None else self._restore(tensor)
 
     def _transformed(self, name: str, value: Value) -> Value:
         transform = self._transforms.get(name)

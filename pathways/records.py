@@ -17,7 +17,7 @@ from .errors import PathwaysError
 from .fields import Fields, difference, plain_number
 from .path import Path
 from .strategy import Champion, Strategy
-from .task import Affine, Classes, Target, Task, Values
+from .task import Affine, Classes, Sequences, Spans, Target, Task, Values, fits
 
 
 class _Plain(Protocol):
@@ -43,6 +43,7 @@ class SystemRecord:
         format: the version of the file.
         ledger: where its ledger is, if that is not in the run directory: its `url` without password, and what it
             is called there (`run`).
+        roots: in place of `root`, several headless paths by name: a task builds on the first that reads its inputs.
     """
 
     run: str
@@ -52,6 +53,7 @@ class SystemRecord:
     training: Training = Training()  # noqa: RUF009 - immutable
     format: int = FORMAT
     ledger: Mapping[str, str] | None = None
+    roots: Mapping[str, Path] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain data."""
@@ -59,6 +61,7 @@ class SystemRecord:
             "format": self.format, "run": self.run, "seed": self.seed, "numerics": thaw(self.numerics),
             "root": None if self.root is None else self.root.to_json(), "training": self.training.to_json(),
             **({"ledger": dict(self.ledger)} if self.ledger else {}),
+            **({"roots": roots_to_json(self.roots)} if self.roots else {}),
         }
 
     @classmethod
@@ -71,6 +74,7 @@ class SystemRecord:
         record = cls(
             fields.text("run"), fields.integer("seed"), fields.mapping("numerics"), root, training,
             ledger=_ledger(fields.inside("ledger")) if fields.has("ledger") else None,
+            roots=_roots(fields.inside("roots"), families) if fields.has("roots") else {},
         )  # fmt: skip
         fields.done()
         return record
@@ -81,6 +85,20 @@ def _ledger(fields: Fields) -> dict[str, str]:
     ledger = {"url": fields.text("url"), "run": fields.text("run")}
     fields.done()
     return ledger
+
+
+def roots_to_json(roots: Mapping[str, Path]) -> dict[str, Any]:
+    """Several roots as plain data; their order counts, which an object of JSON does not keep."""
+    return {"order": list(roots), "paths": {name: root.to_json() for name, root in roots.items()}}
+
+
+def _roots(fields: Fields, families: Families) -> dict[str, Path]:
+    """The roots that `roots_to_json` wrote."""
+    order, paths = fields.texts("order"), fields.inside("paths")
+    roots = {name: paths.parsed(name, lambda path: _path(path, families)) for name in order}
+    paths.done()
+    fields.done()
+    return roots
 
 
 @dataclass(frozen=True)
@@ -221,7 +239,7 @@ def _check(record: TaskRecord, fields: Fields, families: Families) -> None:
     if any(isinstance(ref, Draft) for step in path.steps.values() for ref in step.refs()):
         fields.wrong("path", "of frozen modules only", "a draft")
     output = path.ports(families)[path.output]
-    if output != Vector(record.target.n):
+    if not fits(record.target, output):
         fields.wrong("target.n", f"the size of what the path gives, {output}", record.target.n)
     if set(record.transform) != set(path.inputs):
         fields.wrong("transform", f"one for each input, {sorted(path.inputs)}", sorted(record.transform))
@@ -285,22 +303,22 @@ def _target(fields: Fields) -> Target:
     kind, n, names = fields.text("kind"), fields.integer("n"), fields.texts("names")
     restore = fields.parsed("restore", _one(Affine.from_json)) if fields.has("restore") else None
     fields.done()
-    if kind not in ("classes", "values"):
-        fields.wrong("kind", "'classes' or 'values'", kind)
-    if names and len(names) != n:
-        fields.wrong("names", f"empty or {n} texts", names)
+    if kind not in ("classes", "values", "sequences", "spans"):
+        fields.wrong("kind", "'classes', 'values', 'sequences' or 'spans'", kind)
+    if names and (len(names) != n or kind == "spans"):
+        fields.wrong("names", "empty" if kind == "spans" else f"empty or {n} texts", names)
     if kind == "values":
         return Values(n, names, restore or Affine())
     if restore is not None:
         fields.wrong("restore", "of values only", kind)
-    return Classes(n, names)
+    if kind == "spans":
+        return Spans(n)
+    return Sequences(n, names) if kind == "sequences" else Classes(n, names)
 
 
 def target_to_json(target: Target) -> dict[str, Any]:
     """A target as plain data."""
-    data: dict[str, Any] = {
-        "kind": "classes" if isinstance(target, Classes) else "values", "n": target.n, "names": list(target.names),
-    }  # fmt: skip
+    data: dict[str, Any] = {"kind": target.kind, "n": target.n, "names": list(target.names)}
     if isinstance(target, Values) and target.restore != Affine():
         data["restore"] = _plain_affine(target.restore)
     return data

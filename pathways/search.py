@@ -98,7 +98,10 @@ def view(system: System, tasks: Sequence[Task], memory: Any = None, without: Seq
     """What a strategy may know when a search for `tasks` begins, `without` the champions of those that go beside it."""
     infos = tuple(TaskInfo(t.name, t.inputs, t.target, t.fingerprint, len(t.splits["train"])) for t in tasks)
     others = system.champions.but(frozenset([*(task.name for task in tasks), *without]))
-    return View(system.seed, infos, others, system.root, system.training, memory, system.families)
+    return View(
+        system.seed, infos, others, system.root_for(tasks), system.training, memory, system.families,
+        system.record.roots,
+    )
 
 
 def name_of(strategy: Strategy, view: View) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pathways.modules import Draft, Families, Frozen, Module, ModuleRef, Port, Warm, facts
+from pathways.modules import Draft, Families, Frozen, Module, ModuleRef, Port, Vector, Warm, facts
 from pathways.modules.build import build
 
 from .assemble import frozen_parts, frozen_prefix
@@ -115,6 +115,8 @@ def outline(path: Path, training: Training, families: Families, device: str) -> 
     (prefix, boundary), given = trained_part(path, training), summed(path, training)
     if path.output in prefix:
         raise Alone("all of it is frozen")
+    if not isinstance(ports[path.output], Vector):
+        raise Alone("it answers for each place of a sequence")
     places = {name: i for i, name in enumerate(boundary)}
     steps: list[tuple[Any, ...]] = [tuple(ports[name] for name in boundary)]
     for name in path.canonical_order:

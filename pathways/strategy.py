@@ -83,11 +83,12 @@ class View:
         tasks: the tasks to learn now; several are learned jointly.
         champions: by task name, in the order they were learned.
         root: a headless path to build on, frozen (a shipped root) or of `Init` drafts (from scratch); its
-            output step is what heads read.
+            output step is what heads read. Of a run with several, the one that reads what all these tasks have.
         training: the run's default hyperparameters and budget.
         memory: for controls that carry their own network from task to task (`fine-tune`): what their last
             search returned as `memory`, plain data.
         families: the module families that specs may name.
+        roots: the roots of a run that has several, by name, for what learns tasks of different inputs together.
     """
 
     run: int
@@ -97,6 +98,7 @@ class View:
     training: Training
     memory: Any = None
     families: Families = BUILT_IN
+    roots: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def task(self) -> TaskInfo:

@@ -125,14 +125,14 @@ def carry(cells: list[list[float | None]]) -> None:
 
 
 def total_parameters(system: Any) -> int:
-    """Distinct parameters of all champions' paths and of the frozen root they began with."""
+    """Distinct parameters of all champions' paths and of the frozen roots they began with."""
     sizes: dict[str, int] = {}
-    root: Path | None = system.root
     for brief in system.briefs.values():
         sizes.update(brief.sizes)
-    if root is not None and root.frozen():
-        costs = root.costs(system.families).sizes
-        sizes.update({blob: costs[blob] for blob in root.frozen()})
+    for root in system.roots.values():
+        if frozen := root.frozen():
+            costs = root.costs(system.families).sizes
+            sizes.update({blob: costs[blob] for blob in frozen})
     return sum(sizes.values())
 
 

@@ -63,7 +63,7 @@ class System(OpenRun):
         directory: str | FilePath,
         *,
         seed: int = 0,
-        root: Path | str | None = None,
+        root: Path | str | Mapping[str, Path | str] | None = None,
         training: Training | None = None,
         families: Iterable[type[Module] | type[Delta]] = (),
         dispatch: int = 1,
@@ -79,7 +79,8 @@ class System(OpenRun):
                 filesystem that fsspec knows: see `pathways.mirror.Mirror`.
             seed: all randomness of the run derives from it.
             root: what first paths are built on: the name of a shipped root (`omniglot`), a headless path of
-                `Init` drafts (from scratch), or `None`.
+                `Init` drafts (from scratch), or `None`. Several by name (`{"image": ..., "audio": ...}`) are for
+                tasks of different inputs: each task builds on the first that reads what it has.
             training: default hyperparameters and budget.
             families: module families that are not built in.
             dispatch: candidates that are sent to a worker and committed together; part of the run, so that

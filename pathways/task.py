@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from pathways.modules import FrozenDict, Masked, Port, Value, content_hash, port_to_json
+from pathways.modules import FrozenDict, Masked, Port, Tokens, Value, Vector, content_hash, port_to_json
 from pathways.modules.ports import batch_size
 
 from .columns import Columns
 from .errors import DataError
-from .measure import Metric, metric_named
+from .measure import DEFAULTS, Metric, metric_named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,11 +98,17 @@ class Classes:
 
     n: int
     names: tuple[str, ...] = ()
+    kind: ClassVar[str] = "classes"
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The class names, or their numbers where they have none."""
         return self.names or tuple(map(str, range(self.n)))
+
+    @property
+    def port(self) -> Port:
+        """What a path gives for it: a score for each class."""
+        return Vector(self.n)
 
 
 @dataclass(frozen=True)
@@ -119,9 +125,72 @@ class Values:
     n: int = 1
     names: tuple[str, ...] = ()
     restore: Affine = Affine()
+    kind: ClassVar[str] = "values"
+
+    @property
+    def port(self) -> Port:
+        """What a path gives for it: the numbers."""
+        return Vector(self.n)
 
 
-Target = Classes | Values
+@dataclass(frozen=True)
+class Sequences:
+    """A target of one class out of `n` at each place of a sequence; `names` label them.
+
+    A place whose target is -100 has none: padding, or what nobody asks for.
+    """
+
+    n: int
+    names: tuple[str, ...] = ()
+    kind: ClassVar[str] = "sequences"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, or their numbers where they have none."""
+        return self.names or tuple(map(str, range(self.n)))
+
+    @property
+    def port(self) -> Port:
+        """What a path gives for it: a score for each class at each place, of any length."""
+        return Tokens(None, self.n)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """A target of a part of a sequence: its first and its last place.
+
+    Args:
+        length: of the longest sequence.
+    """
+
+    length: int
+    names: ClassVar[tuple[str, ...]] = ()
+    kind: ClassVar[str] = "spans"
+
+    @property
+    def n(self) -> int:
+        """How many places there are to choose from."""
+        return self.length
+
+    @property
+    def port(self) -> Port:
+        """What a path gives for it: two scores at each place, for beginning and for ending there."""
+        return Tokens(None, 2)
+
+
+Target = Classes | Values | Sequences | Spans
+IGNORED = -100
+"""The target of a place that has none; torch's own number for it."""
+
+
+def fits(target: Target, port: Port | None) -> bool:
+    """Whether a path that gives `port` answers `target`; the length of a sequence is not part of that.
+
+    >>> fits(Classes(3), Vector(3)), fits(Sequences(3), Tokens(9, 3)), fits(Spans(9), Vector(2))
+    (True, True, False)
+    """
+    wanted = target.port
+    return port == wanted or (isinstance(port, Tokens) and isinstance(wanted, Tokens) and port.dim == wanted.dim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +199,8 @@ class Split:
 
     Args:
         inputs: by input name, stored values with a batch axis (uint8 images stay uint8 until the batch).
-        targets: int64 (N,) for classes, float32 (N, n) for values.
+        targets: int64 (N,) for classes, float32 (N, n) for values, int64 (N, length) for sequences and int64 (N, 2)
+            for spans.
     """
 
     inputs: Mapping[str, Value]
@@ -147,11 +217,11 @@ class Task:
     Args:
         name: unique in a system, such as `omniglot/Greek`.
         inputs: the port of each input.
-        target: `Classes(n)` or `Values(n)`.
+        target: `Classes(n)`, `Values(n)`, `Sequences(n)` or `Spans(length)`.
         splits: `train`, `validation` and `test`. Training reads the first, choices the second; the third is
             read once, at the end, for reporting: trainers get the task `without_test`.
-        metric: a name of `pathways.measure.METRICS`, or a `Metric`; `accuracy` for classes and `r2` for
-            values when not given.
+        metric: a name of `pathways.measure.METRICS`, or a `Metric`; `accuracy` for classes, `r2` for values,
+            `token_accuracy` for sequences and `exact_match` for spans when not given.
         transform: how each input's stored values become module inputs.
         source: where the data came from, for reports.
         allow_duplicates: accept samples with equal inputs in two splits. By default they are refused as a
@@ -175,8 +245,9 @@ class Task:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", FrozenDict(self.inputs))
-        default = "accuracy" if isinstance(self.target, Classes) else "r2"
-        metric = self.metric if isinstance(self.metric, Metric) else metric_named(self.metric or default)
+        metric = self.metric if isinstance(self.metric, Metric) else metric_named(
+            self.metric or DEFAULTS[self.target.kind]
+        )
         object.__setattr__(self, "metric", metric)
         transform = {name: self.transform.get(name, Affine()) for name in self.inputs}
         object.__setattr__(self, "transform", transform)
@@ -241,4 +312,7 @@ def take(split: Split, index: Tensor) -> Split:
     return Split({name: rows(value) for name, value in split.inputs.items()}, split.targets[index])
 
 
-__all__ = ["Affine", "Classes", "DataError", "Split", "Target", "Task", "Values", "batch_size", "take"]
+__all__ = [
+    "IGNORED", "Affine", "Classes", "DataError", "Sequences", "Spans", "Split", "Target", "Task", "Values",
+    "batch_size", "fits", "take",
+]

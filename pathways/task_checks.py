@@ -10,7 +10,7 @@ from pathways.modules import Ids, Masked, Port, Value
 from .digests import length_axis, sample_digests
 from .errors import DataError
 from .measure import METRICS
-from .task import Classes, Split, Task
+from .task import IGNORED, Classes, Sequences, Spans, Split, Task, Values
 
 
 def check_task(task: Task) -> None:
@@ -46,14 +46,15 @@ def _check_declaration(task: Task) -> None:
             f"`splits` of task {task.name!r} must be 'train', 'validation' and, if there is one, 'test', "
             f"found {found}: split validation from train, as `pathways.data.from_dataset` does."
         )
-    kind, least = ("classes", 2) if isinstance(task.target, Classes) else ("values", 1)
+    kind = task.target.kind
+    named, least = {"classes": (kind, 2), "sequences": ("classes", 2), "spans": ("places", 1)}.get(kind, (kind, 1))
     if task.target.n < least:
         raise DataError(
-            f"`target` of task {task.name!r} needs at least {least} {kind}, found {task.target.n}."
+            f"`target` of task {task.name!r} needs at least {least} {named}, found {task.target.n}."
         )
     if task.target.names and len(task.target.names) != task.target.n:
         raise DataError(
-            f"`target` of task {task.name!r} has {len(task.target.names)} names for {task.target.n} {kind}: "
+            f"`target` of task {task.name!r} has {len(task.target.names)} names for {task.target.n} {named}: "
             "give one name for each, or none."
         )
     if task.measured_by.of not in ("any", kind):
@@ -143,22 +144,46 @@ def _check_finite(what: str, tensor: Tensor) -> None:
 
 
 def _check_targets(where: str, task: Task, split: Split) -> None:
-    targets, n = split.targets, task.target.n
-    classes = isinstance(task.target, Classes)
-    dtype, shape = (torch.int64, (len(split),)) if classes else (torch.float32, (len(split), n))
+    targets, n, count = split.targets, task.target.n, len(split)
+    dtype = torch.float32 if isinstance(task.target, Values) else torch.int64
+    shape: tuple[int | str, ...] = (count, n) if isinstance(task.target, Values) else (count,)
+    if isinstance(task.target, Spans):
+        shape = (count, 2)
+    elif isinstance(task.target, Sequences):
+        shape = (count, targets.shape[1] if targets.ndim == 2 else "length")
     if targets.dtype != dtype or tuple(targets.shape) != shape:
         raise DataError(
             f"`targets` of {where} must be {dtype} of shape {shape} for {task.target}, "
             f"found {targets.dtype} of shape {tuple(targets.shape)}."
         )
-    if not classes:
+    if isinstance(task.target, Values):
         _check_finite(f"`targets` of {where}", targets)
-        return
-    wrong = ((targets < 0) | (targets >= n)).nonzero().flatten()
+    elif isinstance(task.target, Spans):
+        _check_spans(where, targets, n)
+    else:
+        _check_labels(where, targets, n, isinstance(task.target, Sequences))
+
+
+def _check_labels(where: str, targets: Tensor, n: int, sequences: bool) -> None:
+    ignored = (targets == IGNORED) if sequences else torch.zeros_like(targets, dtype=torch.bool)
+    wrong = (~ignored & ((targets < 0) | (targets >= n))).nonzero()
     if len(wrong):
+        kind, beside = ("Sequences", f", or {IGNORED} where there is none") if sequences else ("Classes", "")
         raise DataError(
-            f"`targets` of {where} must be labels from 0 to {n - 1}, found {int(targets[wrong[0]])} in "
-            f"sample {int(wrong[0])}: number the classes from 0, or raise `Classes(n)`."
+            f"`targets` of {where} must be labels from 0 to {n - 1}{beside}, found {int(targets[tuple(wrong[0])])} in "
+            f"sample {int(wrong[0][0])}: number the classes from 0, or raise `{kind}(n)`."
+        )
+    if sequences and (empty := ignored.all(1).nonzero().flatten().tolist()):
+        raise DataError(f"sample {empty[0]} of {where} has no place with a target: remove the sample.")
+
+
+def _check_spans(where: str, targets: Tensor, length: int) -> None:
+    first, last = targets.unbind(1)
+    wrong = ((first < 0) | (last < first) | (last >= length)).nonzero().flatten().tolist()
+    if wrong:
+        raise DataError(
+            f"`targets` of {where} must be places from 0 to {length - 1}, the last not before the first, found "
+            f"{targets[wrong[0]].tolist()} in sample {wrong[0]}: correct it, or raise `Spans(length)`."
         )
 
 
@@ -189,9 +214,10 @@ def _check_transform(what: str, numbers: float | tuple[float, ...], width: int) 
 
 
 def _check_classes_trained(task: Task) -> None:
-    if not isinstance(task.target, Classes):
+    if not isinstance(task.target, (Classes, Sequences)):
         return
-    counts = torch.bincount(task.splits["train"].targets, minlength=task.target.n)
+    targets = task.splits["train"].targets
+    counts = torch.bincount(targets[targets != IGNORED], minlength=task.target.n)
     missing = (counts == 0).nonzero().flatten().tolist()
     if missing:
         raise DataError(

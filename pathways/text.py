@@ -82,4 +82,6 @@ def bytes_text(count: float) -> str:
     return f"{text} B" if text[-1].isdigit() else f"{text[:-1]} {text[-1].upper()}B"
 
 
-PERCENT = ("accuracy", "balanced_accuracy")
+PERCENT = (
+    "accuracy", "balanced_accuracy", "token_accuracy", "sequence_accuracy", "exact_match", "span_overlap",
+)

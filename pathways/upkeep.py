@@ -95,16 +95,16 @@ def refuse_damaged(system: System, but: str = "") -> None:
 
 
 def reachable(system: System) -> set[str]:
-    """The blobs that must be kept: those of champions and of optimizer states that they leave to clones, of the root,
+    """The blobs that must be kept: those of champions and of optimizer states that they leave to clones, of the roots,
     and what controls carry from task to task.
     """
     kept = {blob for brief in system.briefs.values() for blob in brief.blobs}
-    return kept | set(system.root.frozen() if system.root else ()) | carried(system)
+    return kept | system.root_blobs | carried(system)
 
 
 def needed(system: System, blobs: Iterable[str]) -> set[str]:
     """Those of the blobs that must be kept, looked up one by one."""
-    other = set(system.root.frozen() if system.root else ()) | carried(system)
+    other = system.root_blobs | carried(system)
     return {blob for blob in blobs if blob in other or system.shelf.users(blob)}
 
 

@@ -63,7 +63,7 @@ def verify(system: System) -> VerifyReport:
             if blobs[blob]:
                 differs.append({"task": name, "module": blob, "what": blobs[blob]})
         differs += [{"task": name, "module": "", "what": what} for what in _replayed(system, record, bitwise)]
-    of_root = _damages(system, sorted(set(system.root.frozen() if system.root else ()) - set(blobs)))
+    of_root = _damages(system, sorted(system.root_blobs - set(blobs)))
     differs += [{"task": "root", "module": blob, "what": what} for blob, what in of_root.items() if what]
     blobs |= of_root
     size = sum(system.pool.bytes(blob) for blob in blobs if blob in system.pool)

@@ -28,4 +28,7 @@ OF_CLASSES = ("leep", "nce", "trans_rate")
 OF_ONE_INPUT = ("linearised",)
 """What reads tasks of one unmasked input, with classes or one value as targets."""
 
-__all__ = ["KINDS", "MEASURED", "OF_CLASSES", "OF_ONE_INPUT"]
+OF_ONE_ANSWER = ("linearised", "transfer", "h_score", "logme", "task2vec", "relevance")
+"""What reads one feature vector and one target a sample, so neither sequences nor spans."""
+
+__all__ = ["KINDS", "MEASURED", "OF_CLASSES", "OF_ONE_ANSWER", "OF_ONE_INPUT"]

@@ -87,6 +87,11 @@ class HyperGrid(Delta):
             cells = product(1, size, row_cells + column_cells) + product(row_cells, 1, column_cells)
             self._flops = cells + product(places, shape[1], shape[0]) + product(places, column_cells, shape[0])
 
+    @property
+    def mergeable(self) -> bool:
+        """With a code; gates of samples are in no weight."""
+        return self.code is not None
+
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the own code and the columns; set the rows to zero, so that every gate is in the middle."""
         if self.code is not None:

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pathways.modules import BUILT_IN, Context, Delta, Facts, Families, Module, ModuleSpec, Port, Value, build, facts
 from pathways.modules.build import is_delta, part_ports
 from pathways.modules.flops import NOMINAL_LENGTH
-from pathways.modules.merge import mergeable, merged
+from pathways.modules.merge import merged
 from pathways.modules.ports import example, like, split
 
 from .module_family import assert_same, lessons, moved, seeded
@@ -93,7 +93,9 @@ class DeltaFamilySuite:
 
     def run(self, host: Module, delta: Delta, values: Sequence[Value]) -> Value:
         """The host's output under the delta, as an assembled path computes it."""
-        return self.run_all(host, [delta], values, self.condition(len(split(values[0])[0])))
+        tensor = split(values[0])[0]
+        condition = self.condition(len(tensor))
+        return self.run_all(host, [delta], values, [_as(value, tensor.dtype) for value in condition])
 
     def run_all(
         self, host: Module, deltas: Sequence[Delta], values: Sequence[Value], condition: Sequence[Value]
@@ -172,7 +174,7 @@ class DeltaFamilySuite:
     def test_merged_weights_give_the_same_outputs(self) -> None:
         """A delta that changes weights only can be merged into the host, to the bit; others are refused."""
         host, delta, values = self.built_host(), self.trained(), self.values()
-        if not mergeable(delta):
+        if not delta.mergeable:
             message = ""
             try:
                 merged(host, [delta])
@@ -217,6 +219,8 @@ class DeltaFamilySuite:
     def test_it_learns_and_the_host_stays(self) -> None:
         """Steps of Adam on the delta bring the host's output nearer to a wanted one; the host's bytes do not change."""
         host, delta, values = self.built_host(), self.built(moved=True), self.values()
+        if not list(delta.parameters()):
+            return
         before, plain = save(host.state_dict()), self.run(host, delta, values)
         wanted = self.run(host, self.trained(), values)
         first, last = lessons(delta.parameters(), lambda: self.run(host, delta, values), wanted, host.output)
@@ -227,16 +231,17 @@ class DeltaFamilySuite:
     def test_it_computes_in_64_bits(self) -> None:
         """In float64 the host gives float64 under it, and what it gives in float32."""
         host, delta = self.built_host(), self.trained()
-        narrow = _doubled(self.run(host, delta, self.values()))
+        narrow = _as(self.run(host, delta, self.values()), torch.float64)
         moved(host, torch.float64)
-        wide = self.run(host, moved(delta, torch.float64), [_doubled(value) for value in self.values()])
+        wide = self.run(host, moved(delta, torch.float64), [_as(value, torch.float64) for value in self.values()])
         assert split(wide)[0].dtype == torch.float64
         assert_same(narrow, wide, 1e-3)
 
 
-def _doubled(value: Value) -> Value:
+def _as(value: Value, dtype: torch.dtype) -> Value:
+    """The value in another type of floats; ids stay."""
     tensor, _ = split(value)
-    return like(value, tensor.double() if tensor.is_floating_point() else tensor)
+    return like(value, tensor.to(dtype) if tensor.is_floating_point() and dtype.is_floating_point else tensor)
 
 
 def move(module: nn.Module, seed: int) -> None:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from pathways.candidate import Candidate, Result
-from pathways.modules import Draft, Frozen, Vector, Warm
+from pathways.modules import Draft, Frozen, Warm
 from pathways.path import Path
 from pathways.strategy import Strategy, View, Winner, optimizers_of
+from pathways.task import fits
 
 from .fake import Drive, drive, example_view, failed, fake_result, later_view, sha
 
@@ -72,7 +73,7 @@ class StrategySuite:
                 assert set(candidate.paths) <= set(tasks)
                 for name, path in candidate.paths.items():
                     assert dict(path.inputs) == dict(tasks[name].inputs)
-                    assert path.ports(view.families)[path.output] == Vector(tasks[name].target.n)
+                    assert fits(tasks[name].target, path.ports(view.families)[path.output])
 
     def test_candidates_say_what_they_are(self) -> None:
         """Each carries the run, its tasks' data fingerprints, and labels that are plain data."""

@@ -10,22 +10,62 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pathways.candidate import Measures
-from pathways.measure import accuracy
-from pathways.task import Classes, Task
+from pathways.measure import accuracy, best_spans
+from pathways.modules import Value
+from pathways.modules.ports import split
+from pathways.task import Classes, Sequences, Spans, Task, Values
 
 from .stack_losses import losses_of
 
 
 def loss_of(task: Task, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """The training objective: cross-entropy for classes, mean squared error for values."""
+    """The training objective: cross-entropy for classes, mean squared error for values.
+
+    Of sequences the cross-entropy is the mean over all places with a target, of spans that of first and last place.
+
+    Raises:
+        ValueError: a path gave a sequence of another length than the targets have.
+    """
+    if isinstance(task.target, Values):
+        return F.mse_loss(outputs, targets)
+    if isinstance(task.target, Sequences):
+        check_length(task, outputs, targets)
+        outputs = outputs.transpose(1, 2)
+    return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+
+def outputs_of(value: Value) -> Tensor:
+    """What a path gave, as float32 without its mask: targets say which places of a sequence count."""
+    return split(value)[0].float()
+
+
+def check_length(task: Task, outputs: Tensor, targets: Tensor) -> None:
+    """Raise a `ValueError` where a path gave a sequence of another length than the targets have."""
+    if outputs.shape[1] != targets.shape[1]:
+        raise ValueError(
+            f"the path of task {task.name!r} gives {outputs.shape[1]} places for {targets.shape[1]} targets: pad the "
+            f"targets with -100 to the length of its input, or use a path that keeps the length."
+        )
+
+
+def right_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
+    """How well each sample was answered, (N,): right or not, the share of places that are, the negated squared error.
+
+    A span is right where both of its ends are.
+    """
+    if isinstance(task.target, Values):
+        return -(outputs.double() - targets.double()).square().flatten(1).mean(1)
     if isinstance(task.target, Classes):
-        return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
-    return F.mse_loss(outputs, targets)
+        return (outputs.argmax(1) == targets).double()
+    if isinstance(task.target, Spans):
+        return (best_spans(outputs) == targets).all(1).double()
+    check_length(task, outputs, targets)
+    return (outputs.argmax(2) == targets).sum(1).double() / (targets >= 0).sum(1)
 
 
 @torch.no_grad()
 def merits_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
-    """How well each sample was answered, (N,): the share of its views that are right, or the negated squared error.
+    """How well each sample was answered, (N,): the mean over its views of `right_of`.
 
     Args:
         task: whose target says which of both.
@@ -34,11 +74,7 @@ def merits_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
     """
     n = len(targets)
     every = targets.repeat(len(outputs) // n, *[1] * (targets.ndim - 1))
-    if isinstance(task.target, Classes):
-        merits = (outputs.argmax(1) == every).double()
-    else:
-        merits = -(outputs.double() - every.double()).square().flatten(1).mean(1)
-    return merits.reshape(-1, n).mean(0)
+    return right_of(task, outputs, every).reshape(-1, n).mean(0)
 
 
 @torch.no_grad()
@@ -56,6 +92,8 @@ def measure(task: Task, outputs: Tensor, targets: Tensor, fitness: float | None 
     """
     outputs, targets = outputs.cpu(), targets.cpu()  # metrics may be functions of a user's own
     n = len(targets)
+    if isinstance(task.target, Sequences):
+        check_length(task, outputs, targets)
     value = task.measured_by.compute(outputs[:n], targets)
     every = targets.repeat(len(outputs) // n, *[1] * (targets.ndim - 1))
     quality = task.measured_by.quality(value if len(outputs) == n else task.measured_by.compute(outputs, every))

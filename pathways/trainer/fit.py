@@ -15,13 +15,13 @@ from pathways.candidate import Augment, Candidate, Measures
 from pathways.modules import Context, Delta, Image, Module, Value
 from pathways.pool import Tensors
 from pathways.seeds import torch_generator
-from pathways.task import Classes, Task
+from pathways.task import Classes, Task, Values
 from pathways.trace import EVALUATE
 
 from .augment import Changes, changed
 from .course import Course
 from .divided import Divided
-from .evaluate import loss_of, measure, merits_of
+from .evaluate import loss_of, measure, merits_of, outputs_of, right_of
 from .optimizer import begin_where_state_is_lacking, clip, multiplier, set_learning_rate, state_of
 from .precision import products_in
 from .record import Recorder
@@ -134,7 +134,7 @@ def fit(candidate: Candidate, works: Sequence[Work], drafts: Mapping[str, Module
             targets = work.train.targets.index_select(0, sample)
             batch = work.batch(index, drawn)
             with products_in(training.precision, targets.device.type):
-                outputs = work.model(batch, context).float()
+                outputs = outputs_of(work.model(batch, context))
             losses.append(loss_of(work.task, outputs, targets, training.label_smoothing))
             if fitness is not None:
                 counts.append(fitness.count(i, outputs, targets))
@@ -200,8 +200,8 @@ def _merits(works: Sequence[Work]) -> dict[str, Tensor]:
     found = {}
     for work in works:
         output = work.model.path.output
-        outputs = through(work.model, work.validation.values, (output,))[output]
-        found[work.name] = merits_of(work.task, outputs, work.validation.targets)  # type: ignore[arg-type]
+        outputs = outputs_of(through(work.model, work.validation.values, (output,))[output])
+        found[work.name] = merits_of(work.task, outputs, work.validation.targets)
     return found
 
 
@@ -215,9 +215,10 @@ def measure_all(works: Sequence[Work], fitness: _Fitness | None, step: int) -> d
     measures = {}
     for i, work in enumerate(works):
         output = work.model.path.output
-        outputs = through(work.model, work.validation.values, (output,))[output]
+        outputs = outputs_of(through(work.model, work.validation.values, (output,))[output])
         try:
-            found = measure(work.task, outputs, work.validation.targets, fitness and fitness.of(i))  # type: ignore[arg-type]
+            seen = None if fitness is None else fitness.of(i)
+            found = measure(work.task, outputs, work.validation.targets, seen)
         except FloatingPointError as error:
             raise FloatingPointError(f"{error} on task {work.name!r} after {step} steps") from None
         measures[work.name] = found
@@ -270,6 +271,8 @@ class _Fitness:
         """What samples of work `i` add: right answers, or squared errors, negated."""
         if isinstance(self.works[i].task.target, Classes):
             return (outputs.detach().argmax(1) == targets).sum()
+        if not isinstance(self.works[i].task.target, Values):
+            return right_of(self.works[i].task, outputs.detach(), targets).sum().to(outputs.dtype)
         return -((outputs.detach() - targets).square().mean() * len(targets))
 
     def see(self, turn: Sequence[int], counts: Sequence[Tensor], batch: int) -> None:

@@ -20,8 +20,9 @@ from pathways.errors import ConfigError, DataError
 from pathways.modules import Context, Delta, Module, Value
 from pathways.recording import Record, pack_reading
 from pathways.seeds import torch_generator
+from pathways.task import Classes, Values
 
-from .evaluate import loss_of
+from .evaluate import loss_of, outputs_of
 from .samples import through
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ def transferability(record: Record, works: Sequence[Work]) -> str:
     """
     measure, found = estimator(record), []
     for work in works:
+        if not isinstance(work.task.target, (Classes, Values)):
+            raise ValueError(
+                f"`{record.estimator}` is defined for classes and values, found {work.task.target.kind} in task "
+                f"{work.task.name!r}: choose parents by another rule."
+            )
         read = work.model.path.steps[work.model.path.head].reads[0]
         features = through(work.model, work.train.values, (read,))[read]
         n = len(work.train.targets)
@@ -139,7 +145,7 @@ def _loss(
 ) -> Tensor:
     """A work's loss on a batch, as its training sees it, in float32."""
     context = Context(generator=noise)
-    loss = loss_of(work.task, work.model(values, context).float(), targets, training.label_smoothing)
+    loss = loss_of(work.task, outputs_of(work.model(values, context)), targets, training.label_smoothing)
     extra = context.total_loss()
     return loss if extra is None else loss + extra
 

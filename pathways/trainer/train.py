@@ -25,14 +25,13 @@ from pathways.modules import (
     Frozen,
     Module,
     ModuleRef,
-    Vector,
     Warm,
     content_hash,
 )
 from pathways.path import Path
 from pathways.pool import Pool
 from pathways.seeds import torch_generator
-from pathways.task import Classes, Task
+from pathways.task import Classes, Task, fits
 from pathways.trace import EVALUATE, STORE, TRAIN, Span
 
 from .failures import FAILURES
@@ -264,9 +263,9 @@ class Trainer:
         if fingerprint not in self.tasks:
             raise DataError(f"the data of task {name!r} was not provided to this trainer: call `provide(task)` first.")
         task, path = self.tasks[fingerprint], candidate.paths[name]
-        output, wanted = path.ports(self.families)[path.output], Vector(task.target.n)
-        if output != wanted:
-            raise ValueError(f"the path of task {name!r} must give {wanted} to its target, found {output}")
+        output = path.ports(self.families)[path.output]
+        if not fits(task.target, output):
+            raise ValueError(f"the path of task {name!r} must give {task.target.port} to its target, found {output}")
         return task
 
     def _work(self, candidate: Candidate, name: str, model: PathModule) -> Work:

@@ -235,7 +235,8 @@ def test_the_test_keeps_its_level_where_both_are_as_good() -> None:
 
 def test_alpha_needs_classes() -> None:
     view = replace(VIEW, tasks=(replace(VIEW.tasks[0], target=Values(2)),))
-    with pytest.raises(ConfigError, match=r"`alpha` of `guard` must be left out where targets are values, .*'task0'"):
+    message = r"`alpha` of `guard` must be left out where targets are not classes, .*'task0'"
+    with pytest.raises(ConfigError, match=message):
         MuNet(guard={"alpha": 0.05}).begin(view)
     MuNet(guard=True).begin(view)
 

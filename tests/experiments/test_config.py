@@ -15,9 +15,10 @@ from pathways.data import digits_tasks
 from pathways.errors import ConfigError
 from pathways.evolve.hyperparameters import as_hyperparameters
 from pathways.experiments.affinity_config import AffinityConfig, is_study
-from pathways.experiments.config import Root, config_from, read_config, resolved
+from pathways.experiments.config import config_from, read_config, resolved
 from pathways.experiments.overrides import with_overrides
 from pathways.experiments.plan import plan
+from pathways.experiments.root_config import Root
 from pathways.experiments.strict import Place, build, plain
 from pathways.experiments.tables import ENGINES, STRATEGIES, resolve
 from pathways.experiments.yaml_file import parse_yaml, read_yaml, write_yaml

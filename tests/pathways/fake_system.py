@@ -125,6 +125,7 @@ def fake_system(directory, rename=lambda name: name):
             test=TESTS[old], new_parameters=NEW[old],
         )  # fmt: skip
     return FakeSystem(
-        directory=directory, place=str(directory), root=ROOT, records=records, families=BUILT_IN, fingerprint="f" * 64,
+        directory=directory, place=str(directory), roots={"root": ROOT}, records=records, families=BUILT_IN,
+        fingerprint="f" * 64,
         champions={name: record.champion for name, record in records.items()}, ledger=FakeLedger(names, rename),
     )  # fmt: skip

@@ -21,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture
 def graph():
-    return graph_of(PATHS, ROOT)
+    return graph_of(PATHS, [ROOT])
 
 
 def test_a_system_gives_the_graph_of_its_champions(tmp_path, graph):
@@ -127,7 +127,7 @@ def test_boxes_never_overlap_and_lines_run_to_the_right(tasks):
             steps["flat"] = Step(steps["flat"].modules, ("more",))
         steps["head"] = Step((frozen(ModuleSpec("classifier", {"classes": 2}), i, "head"),), ("flat",))
         paths[f"task{i}"] = Path({"image": PORT}, steps, "head")
-    layout = lay_out(graph_of(paths, ROOT))
+    layout = lay_out(graph_of(paths, [ROOT]))
     boxes_do_not_overlap(layout)
     for line in layout.lines:
         xs = [x for x, _ in line.points]

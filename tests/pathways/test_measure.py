@@ -7,6 +7,7 @@ import torch
 
 from pathways.errors import ConfigError
 from pathways.measure import (
+    DEFAULTS,
     METRICS,
     Metric,
     accuracy,
@@ -58,7 +59,7 @@ def test_quality_is_better_when_higher() -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_names_lead_to_metrics(name: str) -> None:
     assert metric_named(name).name == name
-    assert metric_named(name).of in ("classes", "values")
+    assert metric_named(name).of in DEFAULTS
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
