@@ -157,7 +157,7 @@ class Poly(Delta):
 
     def shares(self, context: Context | None = None) -> Tensor:
         """The weights of the skills (splits, skills); each row sums to 1. Noise only in training, from the context."""
-        logits = self.logits
+        logits: Tensor = self.logits
         if self.training and context is not None and context.generator is not None:
             u = uniform(logits, context.generator)
             logits = logits + u.log() - (-u).log1p()

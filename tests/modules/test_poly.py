@@ -191,7 +191,7 @@ def cosine(seed, splits=None, steps=150):
 
 
 def test_r10_tasks_gradients_agree_more_than_on_one_shared_adapter():
-    """After 150 steps, 3 seeds: -0.97 to -0.88 on one LoRA; 0.03 to 0.17 with an inventory, -0.13 to 0.16 in 4 splits."""
+    """After 150 steps, 3 seeds: -0.97 to -0.88 on one LoRA; 0.03 to 0.17 with Poly, -0.13 to 0.16 in 4 splits."""
     for seed in range(3):
         shared, poly, split = cosine(seed), cosine(seed, 1), cosine(seed, 4)
         assert shared < -0.7, (seed, shared)
