@@ -44,6 +44,7 @@ def wide(name: str = "wide") -> Task:
         {"architecture": [{"family": "linear", "dim": 3}]},
         {"preset": "mlp"},
         {"steps": STEPS},
+        {"wiring": {"early_fusion": {"dim": 8, "heads": 2}}},
         {"steps": STEPS, "inputs": {"x": PORT}, "output": "a"},
     ],
 )
@@ -85,6 +86,24 @@ def test_steps_read_the_inputs_of_the_tasks_or_their_own() -> None:
     own = make_root(config(root={"steps": STEPS, "inputs": {"y": PORT}}), [wide()], BUILT_IN)
     assert isinstance(own, Path)
     assert dict(own.inputs) == {"y": Vector(DIM)}
+
+
+def test_a_wiring_reads_all_inputs_of_the_tasks() -> None:
+    ports = {"x": Vector(DIM), "w": Vector(3)}
+    both = task_of("both", ports, lambda split, x: {"x": x, "w": x[:, :3]})
+    root = make_root(config(root={"wiring": {"bottleneck": {"dim": 8, "heads": 2}}}), [both], BUILT_IN)
+    assert isinstance(root, Path)
+    assert dict(root.inputs) == ports
+    assert root.ports()["joined"] == Vector(16)
+
+
+def test_roots_of_one_input_and_of_two_serve_their_tasks() -> None:
+    both = task_of("both", {"x": Vector(DIM), "w": Vector(3)}, lambda split, x: {"x": x, "w": x[:, :3]})
+    fused = {"wiring": {"late_fusion": {"dim": 8, "heads": 2, "layers": 1}}}
+    roots = make_root(config(roots={"one": {"preset": "mlp"}, "two": fused}), [both, narrow()], BUILT_IN)
+    assert isinstance(roots, dict)
+    assert [sorted(root.inputs) for root in roots.values() if isinstance(root, Path)] == [["x"], ["w", "x"]]
+    assert all(name.startswith("two/") for name in roots["two"].drafts())  # type: ignore[union-attr]
 
 
 def test_several_roots_read_the_inputs_that_no_other_reads() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 
 import pytest
+import yaml
 from helpers_tiny import TRAINING, FixedPath, chain, linear, task_of, tiny_root
 
 from pathways import System
@@ -16,7 +17,7 @@ from pathways.evolve.controls import FineTune, HeadOnly, Independent, Joint
 from pathways.evolve.joint import shared_network
 from pathways.evolve.paths import side_by_side, with_head
 from pathways.graph import path_graph
-from pathways.modules import Vector
+from pathways.modules import Vector, content_hash
 from pathways.path import Path
 from pathways.strategy import View
 from pathways.task import Task
@@ -52,6 +53,8 @@ def test_a_run_with_one_root_is_recorded_as_before(tmp_path: FilePath) -> None:
     with System.create(tmp_path / "plain", root=tiny_root(), training=TRAINING, stack=1) as plain:
         record = plain.record
         assert plain.roots == {"root": tiny_root()}
+        config = yaml.safe_load((plain.directory / "config.yaml").read_text())
+        assert record.run == content_hash([config, tiny_root().to_json()])  # as it was when there was but one
     with System.create(tmp_path / "named", root={"only": tiny_root()}, training=TRAINING, stack=1) as named:
         assert named.record.run == record.run
         assert named.record.to_json() == record.to_json()
