@@ -108,7 +108,7 @@ def test_r4_a_step_of_whole_modules_is_counted_too() -> None:
     assert [found[f"m{i}"].rows for i in range(3)] == [6, 0, 0]  # a fresh gate: equal scores go to the first
 
 
-def test_r4_one_gate_on_token_and_task_code() -> None:
+def test_r4_r6_one_gate_on_token_and_task_code() -> None:
     """The second form: tasks share the gate, which reads the code of each."""
     def path(task: str) -> Path:
         code = Draft(f"code_{task}", ModuleSpec("learned_tokens", {"length": 1, "dim": 3}), Init(hash_of(task)))
