@@ -18,6 +18,7 @@ from pathways.experiments.runner import make_root
 from pathways.modules import BUILT_IN, Image, ModuleSpec, Vector
 from pathways.path import Path
 from pathways.preset import preset
+from pathways.system import System
 from pathways.task import Task
 
 STEPS = {"a": {"module": {"family": "linear", "config": {"dim": 4}}}, "b": {"module": {"family": "detach"}}}
@@ -203,7 +204,7 @@ def test_a_run_of_a_preset_is_planned_and_learned(tmp_path, capsys) -> None:
     file.write_text(yaml.safe_dump({
         "name": "tiny", "root": {"steps": {"flat": {"module": {"family": "flatten"}}, **STEPS}},
         "tasks": [{"source": "digits_tasks", "groups": [[0, 1]]}], "training": {"steps": 2, "batch": 4},
-        "strategy": {"munet": {"generations": 0, "scratch_generations": 0}}, "engine": {"workers": 1, "stack": 1},
+        "strategy": {"munet": {"generations": 0, "scratch_generations": 0}}, "engine": {"workers": 0, "stack": 1},
     }, sort_keys=False))
     assert main(["run", str(file), "--dry-run"]) == 0
     assert main(["run", str(file), "--out", str(tmp_path / "out")]) == 0
@@ -213,3 +214,35 @@ def test_a_run_of_a_preset_is_planned_and_learned(tmp_path, capsys) -> None:
     assert kept["root"]["steps"]["a"] == {**STEPS["a"], "reads": ["flat"]}  # resolved: nothing is left to defaults
     assert kept["root"]["output"] == "b"
     assert Laid(**kept["root"]).to_json() == kept["root"]
+
+
+def test_a_run_with_roots_for_images_and_tables_is_learned_and_compared(tmp_path, capsys) -> None:
+    file, out = tmp_path / "run.yaml", tmp_path / "out"
+    file.write_text(yaml.safe_dump({
+        "name": "two-kinds",
+        "roots": {
+            "image": {"architecture": [{"family": "flatten"}, {"family": "linear", "dim": 6}]},
+            "table": {"preset": "mlp"},
+        },
+        "tasks": [
+            {"source": "digits_tasks", "groups": [[0, 1]]}, "wine", {"source": "digits_tasks", "groups": [[2, 3]]},
+        ],
+        "training": {"steps": 2, "batch": 4},
+        "strategy": {"munet": {"generations": 1, "children": 1, "scratch_generations": 0}},
+        "controls": ["independent", "fine-tune", "joint"], "engine": {"workers": 0, "stack": 1},
+    }, sort_keys=False))
+    assert main(["run", str(file), "--dry-run"]) == 0
+    assert main(["run", str(file), "--out", str(out)]) == 0
+    assert main(["run", str(file), "--out", str(out)]) == 0  # the same run, which has nothing left to do
+    assert main(["verify", str(out)]) == 0
+    with System.open(out) as system:
+        assert list(system.roots) == ["image", "table"]
+        assert [sorted(record.inputs) for record in system.records.values()] == [["image"], ["features"], ["image"]]
+        joint = {task: Path.from_json(system.ledger.control("joint", task)["paths"][task]) for task in system.records}
+        first, table, last = (set(path.frozen()) for path in joint.values())
+        assert len(first & last) == 2
+        assert not table & (first | last)
+    other = file.read_text().replace("preset: mlp", "architecture: [{family: linear, dim: 6}]")
+    file.write_text(other)
+    assert main(["run", str(file), "--out", str(out)]) == 2
+    assert "another configuration: `roots.table." in capsys.readouterr().err

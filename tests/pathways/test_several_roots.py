@@ -10,10 +10,12 @@ import yaml
 from helpers_tiny import TRAINING, FixedPath, chain, linear, task_of, tiny_root
 
 from pathways import System
+from pathways.candidate import Training
 from pathways.choose_root import root_for
 from pathways.errors import ConfigError, PathwaysError
 from pathways.evolve import MuNet
 from pathways.evolve.controls import FineTune, HeadOnly, Independent, Joint
+from pathways.evolve.grouping import Grouping, divide
 from pathways.evolve.joint import shared_network
 from pathways.evolve.paths import side_by_side, with_head
 from pathways.graph import path_graph
@@ -200,3 +202,13 @@ def test_a_root_may_be_frozen_and_another_not(system: System, tmp_path: FilePath
         mixed.compare([task_of("two")], HeadOnly(steps=2))
         with pytest.raises(ConfigError, match=r"`root` must be frozen .* found untrained modules \['a'\]"):
             mixed.compare([wide("three")], HeadOnly(steps=2))
+
+
+def test_affinity_needs_one_trunk_for_all_its_tasks(system: System) -> None:
+    tasks = [task_of("n1"), wide("w1"), task_of("n2")]
+    with pytest.raises(ConfigError, match=r"`roots` must hold one .* strategy `grouping` have, found only \['narrow'"):
+        divide(system, tasks, Grouping(budget=2))
+    alike = [task_of("n1"), task_of("n2"), task_of("n3")]
+    groups, affinity = divide(system, alike, Grouping(budget=2, training=Training(steps=4, batch=8), every=2))
+    assert affinity is not None
+    assert sorted(task.name for group in groups for task in group) == ["n1", "n2", "n3"]
