@@ -10,6 +10,7 @@ from helpers_tiny import DIM, task_of
 
 from pathways.data.sklearn_sets import digits_tasks
 from pathways.errors import ConfigError
+from pathways.evolve.paths import side_by_side
 from pathways.experiments.cli import main
 from pathways.experiments.config import config_from, resolved
 from pathways.experiments.plan import plan
@@ -142,6 +143,24 @@ def test_a_module_that_steps_name_is_one_in_all_roots() -> None:
     assert [list(root.drafts()) for root in roots.values() if isinstance(root, Path)] == [
         ["a/own", "shared"], ["b/own", "shared"],
     ]
+
+
+def test_roots_share_the_modules_that_they_say() -> None:
+    def asked(task: str, shared: list[str]) -> dict[str, Any]:
+        return {"wiring": {"task_queries": {"task": task, "dim": 8, "heads": 2, "layers": 1}}, "shared": shared}
+
+    made = config(roots={"a": asked("a", ["talk1", "ask1"]), "b": asked("b", ["ask1"])})
+    assert config_from(resolved(made), "again") == made
+    tasks = [narrow(), wide()]
+    roots = make_root(made, tasks, BUILT_IN)
+    assert isinstance(roots, dict)
+    first, second = (set(root.drafts()) for root in roots.values() if isinstance(root, Path))
+    assert first & second == {"ask1"}
+    assert {"talk1", "b/talk1"} <= first | second
+    trunks = {name: root for name, root in roots.items() if isinstance(root, Path)}
+    assert side_by_side(trunks) == trunks  # in a network of both it is one module
+    with pytest.raises(ConfigError, match=r"`roots.a`: `shared` must name modules .* found \['tell1'\]"):
+        make_root(config(roots={"a": asked("a", ["tell1"]), "b": asked("b", [])}), tasks, BUILT_IN)
 
 
 def test_the_plan_takes_each_tasks_root() -> None:
