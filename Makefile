@@ -7,7 +7,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 JOBS ?= 2
 
-.PHONY: quickstart test bench lint types install dev root clean
+.PHONY: quickstart test bench lint types install dev root root-vit clean
 
 quickstart: install
 	$(BIN)/pathways run experiments/quickstart.yaml --out runs/quickstart
@@ -48,6 +48,11 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/installed-dev: $(VENV)/installed pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dashboard]' setuptools
 	@touch $@
+
+# The same for the root of transformer blocks.
+root-vit: install
+	$(BIN)/pathways run experiments/root-vit.yaml --out runs/root-vit
+	$(BIN)/pathways export runs/root-vit omniglot/background --format root --out pathways/roots/omniglot-vit
 
 clean:
 	rm -rf build runs .pytest_cache .mypy_cache .ruff_cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from pathways.convert import Glue, width_of
 from pathways.errors import PathError
@@ -235,19 +234,20 @@ def require_step(path: Path, step: str) -> Step:
     return path.steps[step]
 
 
+Host = tuple[ModuleSpec, tuple[Port, ...]]
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 def _tensors(step: Step, ports: Mapping[str, Port], families: Families) -> Iterator[tuple[str, Shapes]]:
     """By module of a step that has weights already, the shapes of its tensors where it stands."""
 
-    def visit(ref: ModuleRef, reads: tuple[Port, ...], host: Any = None) -> Iterator[tuple[str, Shapes]]:
+    def visit(ref: ModuleRef, reads: tuple[Port, ...], host: Host | None = None) -> Iterator[tuple[str, Shapes]]:
         inside = part_ports(ref.spec, reads, families)
         for name, part in ref.spec.parts.items():
             yield from visit(part, inside(name), host if is_delta(part.spec, families) else None)
         blob = ref.id if isinstance(ref, Frozen) else ref.start.blob if isinstance(ref.start, Warm) else None
         if blob is not None:
-            module = shell(ref.spec, reads, families, None if host is None else shell(*host, families))  # type: ignore[arg-type]
+            module = shell(ref.spec, reads, families, None if host is None else shell(*host, families))
             yield blob, tuple((key, tuple(tensor.shape)) for key, tensor in module.state_dict().items())
 
     reads = tuple(ports[read] for read in step.reads)

@@ -9,7 +9,7 @@ Reference: Gesmundo 2023, "Multipath agents for modular multitask ML systems", a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .seeds import Seeds
 
 KIND = "paths"
+SCORES = {"classifier": "classes", "regressor": "values"}
+"""Heads that give one vector for each sample, and what their configurations call its size."""
 LOGITS, CONNECTOR, ROUTER = "logits", "connector", "router"
 
 
@@ -98,6 +100,16 @@ class Extra:
     key: str
     trunk: Path
     connector: Frozen | None = None
+
+
+def can_mix(heads: Iterable[Frozen]) -> bool:
+    """Whether a path with these heads may be mixed: one that scores each sample, not each of its places."""
+    return [head.spec.family in SCORES for head in heads] == [True]
+
+
+def gives_features(trunk: Path, families: Families = BUILT_IN) -> bool:
+    """Whether a trunk ends in features: ids have none before something trained embeds them."""
+    return not trunk.ports(families)[trunk.output].integer
 
 
 def changed(
@@ -171,8 +183,7 @@ def mixed(member: Member, head: Frozen, settings: Multipath, families: Families 
         return name if name in steps else put(name, Step((glue(name, converter),), (last,)))
 
     logits = put(LOGITS, Step((head,), (vector(trunk, trunk.output),)))
-    classes = head.spec.config.get("classes", head.spec.config.get("values"))
-    connector = ModuleSpec("connector", {"dim": classes})
+    connector = ModuleSpec("connector", {"dim": head.spec.config[SCORES[head.spec.family]]})
     reads = [logits]
     for i, extra in enumerate(member.extras, 1):
         names = {name: name for name in extra.trunk.inputs}
@@ -201,4 +212,4 @@ def trained(member: Member, candidate: Candidate, result: Result) -> Member:
     return replace(member, extras=tuple(extras), router=frozen(ROUTER))
 
 
-__all__ = ["KIND", "Extra", "Multipath", "as_multipath", "changed", "mixed", "trained"]
+__all__ = ["KIND", "Extra", "Multipath", "as_multipath", "can_mix", "changed", "gives_features", "mixed", "trained"]

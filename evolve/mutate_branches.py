@@ -117,7 +117,8 @@ def _gate(
         raise PathError(f"step {step!r} must read something for a router to weight its modules by, found nothing.")
     for spec in _routers(router, (Vector(1),), families):
         glue = reading(found[0], spec, families)
-        before, last = {}, reads[0]
+        before: dict[str, Step] = {}
+        last = reads[0]
         for each in glue:
             name = glue_name(step, "gate", {*path.steps, *before})
             before[name] = Step((glue_draft(name, each, taken),), (last,))
@@ -143,7 +144,7 @@ def _routers(what: What, ports: tuple[Port, ...], families: Families) -> Iterato
         if issubclass(cls, Delta):
             return
         config = cls.fitting(ports) or {}
-        counts = ({"experts": 2}, {"modules": 2}, {})
+        counts: tuple[dict[str, int], ...] = ({"experts": 2}, {"modules": 2}, {})
         specs = [ModuleSpec(what, {**config, **n, **k}, cls.version) for k in ({"k": 1}, {}) for n in counts]
     for spec in specs:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pathways.errors import PathError
-from pathways.modules import BUILT_IN, Delta, Families, Frozen, ModuleSpec, Port, facts
+from pathways.modules import BUILT_IN, Delta, Draft, Families, Frozen, ModuleSpec, Port, facts
 from pathways.modules.build import shell
 from pathways.path import DeltaRef, Path, Step
 
@@ -62,7 +62,8 @@ def add_delta(
             except ValueError as error:
                 refusals.append(str(error).rstrip("."))
                 continue
-            taken = {*path.drafts(), *(ref.name for code in codes.values() for ref in code.refs())}
+            new = (ref for code in codes.values() for ref in code.refs())
+            taken = {*path.drafts(), *(ref.name for ref in new if isinstance(ref, Draft))}
             delta = DeltaRef(host, fresh_draft(f"{step}+{family}", spec, taken), condition)
             changed = replace(held, deltas=(*held.deltas, delta))
             return checked(path, Path(path.inputs, {**path.steps, **codes, step: changed}, path.output), families)

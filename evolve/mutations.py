@@ -15,7 +15,7 @@ from pathways.modules import BUILT_IN, Draft, Families, Frozen, Init, ModuleRef,
 from pathways.path import Path, Step
 
 from .fitted import free
-from .outline import adapter_of, bare_top, blocks, chain, is_addition, is_glue, layers, reads_input, up_to
+from .outline import adapter_of, bare_top, blocks, chain, end_of, is_addition, is_glue, layers, reads_input, up_to
 
 
 def clone(
@@ -92,7 +92,7 @@ def drop_top(trunk: Path, families: Families = BUILT_IN) -> Path | None:
         return None
     row = chain(trunk)
     below = [name for name in row[: row.index(found[-1])] if name in blocks(trunk, families)]
-    shorter = up_to(trunk, below[-1])
+    shorter = up_to(trunk, end_of(trunk, below[-1]))
     return shorter if reads_input(shorter) else None
 
 

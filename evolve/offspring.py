@@ -15,7 +15,7 @@ from pathways.path import Path
 from .change_blocks import CHOICES, change_blocks, changes_blocks, resolved
 from .member import Member
 from .multipath import KIND as PATHS
-from .multipath import Multipath, changed
+from .multipath import Multipath, can_mix, changed, gives_features
 from .mutations import add_adapter, add_top, clone, drop_top, step_along
 from .outline import bare_top, blocks, is_adapter, is_inner, layers
 from .seeds import Seeds
@@ -113,7 +113,7 @@ def _mutated(
         noted = [f"adapter_dim {parent.adapter_dim} -> {dim}"] if dim != parent.adapter_dim else []
     member = replace(parent, training=training, adapter_dim=dim)
     if settings.multipath is not None and parent.heads:
-        mixture, more = _mixture(parent, settings, models, rates)
+        mixture, more = _mixture(parent, settings, models, rates, families)
         if mixture.extras:
             member = replace(mixture, training=training, adapter_dim=dim, rates=rates.values)
             return Child(parent, member, parent.trunk, (*words, *more, *noted)), bool(words or more)
@@ -140,11 +140,15 @@ def _mutated(
     return Child(parent, member, trunk, (*words, *noted, *states.words)), bool(words)
 
 
-def _mixture(parent: Member, settings: MuNet, models: Sequence[Member], rates: _Rates) -> tuple[Member, list[str]]:
+def _mixture(
+    parent: Member, settings: MuNet, models: Sequence[Member], rates: _Rates, families: Families
+) -> tuple[Member, list[str]]:
     """The parent mixed with paths of other tasks, with other ones, or as it is."""
-    if len(parent.heads) > 1 or not isinstance(models, Seeds) or not rates.happens(PATHS, PATHS):
+    if not can_mix(parent.heads.values()) or not isinstance(models, Seeds) or not rates.happens(PATHS, PATHS):
         return parent, []
     child, words = changed(parent, cast(Multipath, settings.multipath), models, rates.rng)
+    if not all(gives_features(extra.trunk, families) for extra in child.extras):
+        return parent, []
     names = tuple(dict.fromkeys([*parent.parents, *(extra.key for extra in child.extras)]))
     return replace(child, parents=names), words
 

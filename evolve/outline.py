@@ -106,9 +106,9 @@ def up_to(trunk: Path, output: str) -> Path:
 
 
 def bare_top(trunk: Path, families: Families = BUILT_IN) -> Path:
-    """The path up to its last step with weights, without the weightless steps behind it."""
+    """The path up to its last step with weights, and the glue of it, without other weightless steps behind it."""
     weighty = set(blocks(trunk, families))
-    return up_to(trunk, [name for name in chain(trunk) if name in weighty][-1])
+    return up_to(trunk, end_of(trunk, [name for name in chain(trunk) if name in weighty][-1]))
 
 
 def reads_input(path: Path) -> bool:

@@ -18,17 +18,21 @@ children are those of the root and of champions, without probes. What else diffe
 
 - budgets (8 rounds of 8 children, 5 x 100 steps of 512 samples) are those of `munet-2022`, and of the three shares of
   warm-up that there are (0.1, 0.05, 0.02) muNet has the first, mu2Net the second, the later two the third;
-- schedules are not searched, as there from mu2Net's second version on; `momentum` 0 stands for none;
+- schedules are not searched, as there from mu2Net's second version on; the quality of JPEG is not searched either;
+- momentum is float32 (there bfloat16);
 - mu2Net: `mu` begins at 0.1, as for small models (`rates` of 0.2 for large ones); it moves first, and the child is made
-  with what it has become. Its image sizes, crops, flips and colours are not searched;
+  with what it has become;
 - mu3Net: a rate moves with the probability that it states itself, and begins at 0.1; a rate of 0 never moves. Factors
   of the score count in units of the root, so that a private root costs one percent for its size and one for its FLOPs
   (there 0.99 for each 2.2e9 parameters and 3.8e12 FLOPs: 0.14 % for the size of a private ViT-L). Of more paths
-  than the population has room for those of the highest scores stay; agents that run side by side are one search;
+  than the population has room for those of the highest scores stay, 7 as in its quick test (16 for large models).
+  Whether a clone inherits the optimizer's state is drawn for each module, for those and the head that this task has
+  trained, too. Agents that run side by side are one search, of one task after another;
 - mu4Net: a mixture of paths is a mutation (`paths`, which begins at the highest rate) of a path that was trained for
   the task in the same search, there an agent of its own for tasks that have a path. Its other paths are any trained
   ones, the root among them, of trunks that differ; one is added, dropped or replaced at a time. Connectors read what
-  the head of the other path reads. Of a mixture, later tasks build on its first path only, which is its own.
+  the head of the other path reads. Of a mixture, later tasks build on its first path only, which is its own. Tasks
+  that are learned jointly, and heads that score each place of a text, are not mixed.
 """
 
 from __future__ import annotations

@@ -35,8 +35,9 @@ def families(sub: argparse.ArgumentParser) -> None:
         "--families",
         action="append",
         default=[],
-        metavar="PACKAGE:CLASS",
-        help="a module family of your own, importable by this name; may be repeated",
+        metavar="PACKAGE[:CLASS]",
+        help="a module family of your own, importable by this name, or an installed package that offers some; may be "
+        "repeated",
     )
 
 
@@ -49,15 +50,19 @@ def given_families(names: list[str]) -> list[Any]:
     """The classes that `--families` names.
 
     Raises:
-        ConfigError: one cannot be imported.
+        ConfigError: one cannot be imported, or no such package offers families.
     """
     from importlib import import_module
 
+    from pathways.entry_points import families as offered
     from pathways.errors import ConfigError
 
-    classes = []
+    classes: list[Any] = []
     for name in names:
-        package, _, cls = name.partition(":")
+        package, colon, cls = name.partition(":")
+        if not colon:
+            classes += offered(package)
+            continue
         try:
             classes.append(getattr(import_module(package), cls))
         except (ImportError, AttributeError, ValueError) as error:

@@ -17,11 +17,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pathways.choose_root import renamed
-from pathways.create import shipped_path
 from pathways.errors import ConfigError, PathwaysError
 from pathways.modules import Draft, Families, Init, ModuleSpec, Port, port_from_json, port_to_json
 from pathways.path import Path, Step
 from pathways.preset import path_from, preset
+from pathways.root import shipped_path
 from pathways.task import Task
 
 from .names import unknown

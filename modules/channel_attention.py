@@ -38,7 +38,7 @@ class ChannelAttention(Module):
     """
 
     family = "channel_attention"
-    reference = "M3Net (2503.18100), section 3.2; for one value: Hu et al. 2018 (1709.01507), section 3"
+    reference = "M3Net (2503.18100), modality-adaptive integration; for one value: Hu et al. 2018 (1709.01507)"
 
     def __init__(self, ports: tuple[Port, ...], *, hidden: int) -> None:
         super().__init__()

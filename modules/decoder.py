@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +23,9 @@ class Decoder(Module):
 
     Each of the three parts writes into one residual stream. Padded places, of the tokens and of the memory, get no
     attention; each memory needs one real place.
+
+    Deltas may change, at its sites, the three branches that are added: `self_attended`, `attended` and `transformed`,
+    and the `inner` tokens of the feed-forward part.
 
     Args:
         ports: `Tokens` to transform, and the encoder's `Tokens`; dims may differ.
@@ -70,6 +74,8 @@ class Decoder(Module):
         self.up = nn.Linear(dim, whole("ff", ff) * dim)
         self.down = nn.Linear(ff * dim, dim)
         self.output = query
+        branches = dict.fromkeys(("self_attended", "attended", "transformed"), query)
+        self.site_ports = {**branches, "inner": replace(query, dim=ff * dim)}
         rows = nominal(query.length)
         attention = self.attend_self.flops(rows, rows) + self.attend.flops(rows, nominal(memory.length))
         self._flops = attention + 2 * product(rows, dim, ff * dim)

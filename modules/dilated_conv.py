@@ -41,7 +41,7 @@ class DilatedConv(Module):
     """
 
     family = "dilated_conv"
-    reference = "Kalchbrenner et al. 2016, ByteNet (1610.10099), sections 3.3 and 3.5"
+    reference = "Kalchbrenner et al. 2016, ByteNet (1610.10099), section 3: dilation, residual blocks"
 
     def __init__(
         self, ports: tuple[Port, ...], *, depth: int = 4, kernel: int = 3, hidden: int | None = None,

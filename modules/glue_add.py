@@ -29,7 +29,7 @@ class Add(Module):
     """
 
     family = "add"
-    reference = "task codes: Johnson et al. 2017 (1611.04558), section 3; skips: He et al. 2016 (1512.03385), 3.1"
+    reference = "codes: Lample and Conneau 2019 (1901.07291), language embeddings; skips: He et al. 2016 (1512.03385)"
     stacks = ("cpu", "cuda")
 
     def __init__(self, ports: tuple[Port, ...]) -> None:

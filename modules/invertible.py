@@ -36,7 +36,7 @@ class Invertible(Module):
     """
 
     family = "invertible"
-    reference = "Pfeiffer et al. 2020 (2005.00052), section 3.3; coupling: Dinh et al. 2015 (1410.8516), section 3.2"
+    reference = "Pfeiffer et al. 2020 (2005.00052), invertible adapters; coupling: Dinh et al. 2015 (1410.8516)"
 
     def __init__(self, ports: tuple[Port, ...], *, hidden: int) -> None:
         super().__init__()

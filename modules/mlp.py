@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from .stacked import Stack, affine, layer_norm
 
 class MLP(Module):
     """`[x +] down(activation(up([norm](x))))` on a vector, or on each token; the usual expert of a mixture.
+
+    Deltas may change what stands between the layers, at its site `inner`.
 
     Args:
         ports: one `Vector` or `Tokens`; a mask passes through.
@@ -61,7 +64,8 @@ class MLP(Module):
         self.norm = nn.LayerNorm(port.dim) if flag("norm", norm) else None
         self.up = nn.Linear(port.dim, whole("hidden", hidden))
         self.down = nn.Linear(hidden, width)
-        self.output = Tokens(port.length, width) if isinstance(port, Tokens) else Vector(width)
+        self.output = replace(port, dim=width)
+        self.site_ports = {"inner": replace(port, dim=hidden)}
         self._flops = product(rows(port), port.dim, hidden) + product(rows(port), hidden, width)
 
     def initialise(self, generator: torch.Generator) -> None:

@@ -36,7 +36,7 @@ class PoolAdapter(Module):
     """
 
     family = "pool_adapter"
-    reference = "Zhou et al. 2023, InfMLLM (2311.06791), section 3.1"
+    reference = "Zhou et al. 2023, InfMLLM (2311.06791), section 3"
 
     def __init__(self, ports: tuple[Port, ...], *, side: int, dim: int, hidden: int | None = None) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class PoolAdapter(Module):
     def forward(self, *inputs: Any, context: Context) -> Tensor:
         """Map (B, s * s, d) to (B, side * side, dim)."""
         (x,) = inputs
-        blocks = x.reshape(len(x), self.side, self.block, self.side, self.block, -1)
+        blocks = x.unflatten(1, (self.side, self.block, self.side, self.block))
         return self.down(F.gelu(self.up(blocks.mean((2, 4)).flatten(1, 2))))
 
     def flops(self) -> int:

@@ -23,6 +23,7 @@ class StateSpace(Module):
     The scan is `h_t = exp(step A) h_(t-1) + step B u_t`, `y_t = C h_t + D u_t`, with a state of `state` numbers for
     each inner channel. `step`, `B` and `C` are made from `u_t` where it is selective, and learned numbers otherwise;
     then the scan is the convolution with the kernel `C exp(step A)^t step B`. Padded places leave the state as it is.
+    The scan goes place by place: traced programs (export, compile) are for one length.
 
     Args:
         ports: one `Tokens`; the output has the same port.
@@ -45,7 +46,7 @@ class StateSpace(Module):
     family = "state_space"
     reference = (
         "Gu and Dao 2023, Mamba (2312.00752), algorithm 2 and section 3.4; "
-        "not selective: Gu et al. 2022, S4D (2206.11893), section 3"
+        "not selective: Gu et al. 2022, S4D-Real (2206.11893)"
     )
 
     def __init__(

@@ -16,29 +16,30 @@ _HOMES = {
     "Affine": "task", "Augment": "candidate", "Candidate": "candidate", "Champion": "strategy", "Classes": "task",
     "DeltaRef": "path", "ForgettingError": "errors", "Measures": "candidate", "Metric": "measure",
     "Paired": "racing", "Path": "path", "PathwaysError": "errors", "Pool": "pool", "Pruner": "pruner", "Race": "racing",
-    "Result": "candidate", "Sequences": "task", "Spans": "task",
-    "Split": "task", "Step": "path", "System": "system", "Task": "task",
-    "Training": "candidate", "Values": "task",
+    "Result": "candidate", "Root": "root", "Sequences": "task", "Spans": "task", "Split": "task", "Step": "path",
+    "System": "system", "Task": "task", "Training": "candidate", "Values": "task", "families": "entry_points",
 }
-_SUBPACKAGES = ("affinity", "data", "evolve", "modules", "metrics", "testing")
+_SUBPACKAGES = ("affinity", "data", "evolve", "modules", "metrics", "pretrained", "testing")
 
 __all__ = [
     "Affine", "Augment", "Candidate", "Champion", "Classes", "DeltaRef", "ForgettingError", "Measures", "Metric",
-    "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Sequences", "Spans", "Split", "Step",
-    "System", "Task", "Training", "Values",
-    "__version__", "affinity", "data", "evolve", "metrics", "modules", "testing",
+    "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Root", "Sequences", "Spans", "Split",
+    "Step", "System", "Task", "Training", "Values",
+    "__version__", "affinity", "data", "evolve", "families", "metrics", "modules", "pretrained", "testing",
 ]
 
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
-    from . import affinity, data, metrics, modules, testing
+    from . import affinity, data, metrics, modules, pretrained, testing
     from .candidate import Augment, Candidate, Measures, Result, Training
+    from .entry_points import families
     from .errors import ForgettingError, PathwaysError
     from .measure import Metric
     from .path import DeltaRef, Path, Step
     from .pool import Pool
     from .pruner import Pruner
     from .racing import Paired, Race
+    from .root import Root
     from .strategy import Champion
     from .system import System
     from .task import Affine, Classes, Sequences, Spans, Split, Task, Values

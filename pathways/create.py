@@ -1,10 +1,8 @@
-"""Making a run directory, and the roots that ship with the package."""
+"""Making a run directory."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path as FilePath
 from typing import Any, TypeAlias
 
@@ -25,17 +23,18 @@ from .mirror import Mirror
 from .path import Path
 from .pool import Pool
 from .records import roots_to_json
+from .root import Root, is_name, shipped_roots
 from .trainer.calibrate import stack_size
 from .trainer.numerics import numerics
 
-Root: TypeAlias = "Path | str | None"
-"""What first paths are built on: a path, the name of a root that ships or the folder of one, or nothing."""
+AnyRoot: TypeAlias = "Path | Root | str | None"
+"""What first paths are built on: a path, one with weights, the name or folder of a root, or nothing."""
 
 
 def create_system(
     directory: FilePath,
     seed: int,
-    root: Root | Mapping[str, Path | str],
+    root: AnyRoot | Mapping[str, Path | Root | str],
     training: Training,
     families: Families,
     dispatch: int,
@@ -62,7 +61,8 @@ def create_system(
     device = device_here(device)
     stack = stack_size(stack, device)
     given = root if isinstance(root, Mapping) else {ROOT: root} if root is not None else {}
-    roots = installed(given, Pool(directory / "pool"), families)
+    named = {name: Root.named(each) if isinstance(each, str) else each for name, each in given.items()}
+    roots = installed(named, Pool(directory / "pool"), families)
     headless = next(iter(roots.values()), None) if len(roots) < 2 else None
     resolved = dict(config) or {"seed": seed, "training": training.to_json(), "dispatch": dispatch, "stack": stack}
     write_atomically(directory / "config.yaml", yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
@@ -72,7 +72,7 @@ def create_system(
     claim = claimed(ledger, content_hash([run, place or str(directory.resolve())])) if ledger else None
     record = SystemRecord(
         run=run, seed=seed, numerics=numerics(device, dispatch, stack), root=headless, training=training, ledger=claim,
-        roots=several,
+        roots=several, source=_sources(named),
     )
     manifest.write_system(directory, record)
 
@@ -97,7 +97,7 @@ def claimed(ledger: str, name: str) -> dict[str, str]:
     return {"url": without_password(ledger), "run": name}
 
 
-def installed(given: Mapping[str, Path | str], pool: Pool, families: Families) -> dict[str, Path]:
+def installed(given: Mapping[str, Path | Root], pool: Pool, families: Families) -> dict[str, Path]:
     """The roots of a new run, by name, their blobs in its pool.
 
     Raises:
@@ -105,10 +105,12 @@ def installed(given: Mapping[str, Path | str], pool: Pool, families: Families) -
     """
     roots: dict[str, Path] = {}
     for name, root in given.items():
-        if not isinstance(name, str) or not _is_name(name):
+        if not isinstance(name, str) or not is_name(name):
             raise ConfigError(f"`root` must be named by letters, digits, `-` and `_`, found {name!r}.")
-        path = install_root(root, pool) if isinstance(root, str) else root
+        path = root.path if isinstance(root, Root) else root
         path.ports(families)
+        if isinstance(root, Root):
+            root.install(pool)
         for other, known in roots.items():
             if dict(known.inputs) == dict(path.inputs):
                 found = ", ".join(f"{name}: {port}" for name, port in path.inputs.items())
@@ -123,40 +125,18 @@ def install_root(name: str, pool: Pool) -> Path:
     """Copy a root's blobs into a pool; returns its headless path.
 
     Args:
-        name: of a shipped root (see `shipped_roots`), or a folder that `export --format root` wrote.
+        name: of a shipped root (see `shipped_roots`), or a folder that `export --format root` or `Root.write` wrote.
         pool: where the blobs go.
     """
-    folder = _root_folder(name)
-    path = shipped_path(name)
-    for blob in path.frozen():
-        data = (folder / f"{blob}.safetensors").read_bytes()
-        if blob not in pool:
-            write_atomically(pool.path(blob), data)
-        pool.get(blob, fresh=True)
-    return path
+    root = Root.named(name)
+    root.install(pool)
+    return root.path
 
 
-def shipped_path(name: str) -> Path:
-    """The headless path of a root that ships, or of the folder of one, without its blobs."""
-    return Path.from_json(json.loads((_root_folder(name) / "path.json").read_text()))
+def _sources(roots: Mapping[str, Path | Root]) -> dict[str, Any]:
+    """Where the weights of the roots came from, as far as they say it; of several by name."""
+    found = {name: dict(root.source) for name, root in roots.items() if isinstance(root, Root) and root.source}
+    return found if len(roots) > 1 else next(iter(found.values()), {})
 
 
-def shipped_roots() -> list[str]:
-    """The names of the roots that ship with the package."""
-    folder = resources.files("pathways") / "roots"
-    if not folder.is_dir():
-        return []
-    return sorted(entry.name for entry in folder.iterdir() if (entry / "path.json").is_file())
-
-
-def _root_folder(name: str) -> Any:
-    folder: Any = resources.files("pathways") / "roots" / name
-    if not _is_name(name) or not (folder / "path.json").is_file():
-        folder = FilePath(name)
-    if not (folder / "path.json").is_file():
-        raise ConfigError(f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}.")
-    return folder
-
-
-def _is_name(name: str) -> bool:
-    return name.replace("-", "").replace("_", "").isalnum()
+__all__ = ["claimed", "create_system", "create_there", "install_root", "installed", "shipped_roots"]

@@ -13,6 +13,7 @@ from pathways.modules.memo import Memo, code
 from pathways.modules.spec import canonical_json
 
 from . import manifest
+from .entry_points import classes
 from .files import write_atomically
 from .mirror import opened
 from .system import System
@@ -27,7 +28,9 @@ def facts_file(directory: FilePath) -> FilePath:
 
 
 @contextmanager
-def looked_at(directory: str | FilePath, families: Iterable[type[Module] | type[Delta]] = ()) -> Iterator[System]:
+def looked_at(
+    directory: str | FilePath, families: Iterable[type[Module] | type[Delta] | str] = ()
+) -> Iterator[System]:
     """A system to show, not to compute with: ports and sizes of its modules come from `cache/facts.json`.
 
     What the file does not know, or was written by other code, is worked out, and kept for the next time where the
@@ -41,7 +44,7 @@ def looked_at(directory: str | FilePath, families: Iterable[type[Module] | type[
         PathwaysError: as `System.open`.
     """
     directory, mirror = opened(directory)
-    memo = None if (given := tuple(families)) else _read(facts_file(directory))
+    memo = None if (given := tuple(classes(families))) else _read(facts_file(directory))
     known = Families(given, memo)
     with System(directory, manifest.read_system(directory, known), known, mirror=mirror) as system:
         yield system

@@ -44,6 +44,7 @@ class SystemRecord:
         ledger: where its ledger is, if that is not in the run directory: its `url` without password, and what it
             is called there (`run`).
         roots: in place of `root`, several headless paths by name: a task builds on the first that reads its inputs.
+        source: where the root's weights came from, plain data, where the root says it.
     """
 
     run: str
@@ -54,6 +55,7 @@ class SystemRecord:
     format: int = FORMAT
     ledger: Mapping[str, str] | None = None
     roots: Mapping[str, Path] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain data."""
@@ -62,6 +64,7 @@ class SystemRecord:
             "root": None if self.root is None else self.root.to_json(), "training": self.training.to_json(),
             **({"ledger": dict(self.ledger)} if self.ledger else {}),
             **({"roots": roots_to_json(self.roots)} if self.roots else {}),
+            **({"source": thaw(self.source)} if self.source else {}),
         }
 
     @classmethod
@@ -75,6 +78,7 @@ class SystemRecord:
             fields.text("run"), fields.integer("seed"), fields.mapping("numerics"), root, training,
             ledger=_ledger(fields.inside("ledger")) if fields.has("ledger") else None,
             roots=_roots(fields.inside("roots"), families) if fields.has("roots") else {},
+            source=fields.mapping("source") if fields.has("source") else {},
         )  # fmt: skip
         fields.done()
         return record

@@ -11,6 +11,7 @@ from pathways.modules import Draft, Families, Frozen
 
 from . import manifest, upkeep
 from .candidate import Training
+from .entry_points import classes
 from .errors import PathwaysError
 from .manifest import TaskRecord
 from .mirror import opened
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .assemble import PathModule
     from .engine import Engine
     from .progress import Progress
+    from .root import Root
     from .verify import VerifyReport
 
 
@@ -63,9 +65,9 @@ class System(OpenRun):
         directory: str | FilePath,
         *,
         seed: int = 0,
-        root: Path | str | Mapping[str, Path | str] | None = None,
+        root: Path | Root | str | Mapping[str, Path | Root | str] | None = None,
         training: Training | None = None,
-        families: Iterable[type[Module] | type[Delta]] = (),
+        families: Iterable[type[Module] | type[Delta] | str] = (),
         dispatch: int = 1,
         stack: int | str = "auto",
         device: str = "cpu",
@@ -78,11 +80,13 @@ class System(OpenRun):
             directory: where; it must not hold a system. A URL such as `s3://bucket/run` is a folder on any
                 filesystem that fsspec knows: see `pathways.mirror.Mirror`.
             seed: all randomness of the run derives from it.
-            root: what first paths are built on: the name of a shipped root (`omniglot`), a headless path of
-                `Init` drafts (from scratch), or `None`. Several by name (`{"image": ..., "audio": ...}`) are for
-                tasks of different inputs: each task builds on the first that reads what it has.
+            root: what first paths are built on: the name of a shipped root (`omniglot`) or a folder with one, a
+                headless path of `Init` drafts (from scratch), a trained network that was split into modules
+                (`pathways.pretrained`), or `None`. Several by name (`{"image": ..., "audio": ...}`) are for tasks of
+                different inputs: each task builds on the first that reads what it has.
             training: default hyperparameters and budget.
-            families: module families that are not built in.
+            families: module families that are not built in: classes, or the names of installed packages that offer
+                some (`pathways.entry_points`).
             dispatch: candidates that are sent to a worker and committed together; part of the run, so that
                 results never depend on the number of workers.
             stack: the most candidates that train as one program; 1 trains each by itself, `auto` takes the size that
@@ -100,7 +104,7 @@ class System(OpenRun):
         """
         from .create import create_system, create_there
 
-        known = Families(families)
+        known = Families(classes(families))
         settings = (seed, root, training or Training(), known, dispatch, stack, dict(config or {}), device, ledger)
         if is_url(directory):
             create_there(str(directory), *settings)
@@ -113,7 +117,7 @@ class System(OpenRun):
         cls,
         directory: str | FilePath,
         *,
-        families: Iterable[type[Module] | type[Delta]] = (),
+        families: Iterable[type[Module] | type[Delta] | str] = (),
         ledger: str | None = None,
     ) -> System:
         """Open a run directory.
@@ -121,8 +125,8 @@ class System(OpenRun):
         Args:
             directory: a directory or URL made by `create`. Of a URL the manifests are pulled now, blobs when they
                 are used.
-            families: the module families its paths use that are not built in; names found in files are
-                looked up among these and the built-in ones only.
+            families: the module families its paths use that are not built in, as in `create`; names found in files
+                are looked up among these and the built-in ones only.
             ledger: the URL of the database that the run was made with, such as one with a password; else what the
                 environment variable `PATHWAYS_LEDGER` says, else as `system.json` has it.
 
@@ -132,7 +136,7 @@ class System(OpenRun):
         Raises:
             PathwaysError: there is no system, or its `system.json` is not valid; the message names file and key.
         """
-        (found, mirror), known = opened(directory), Families(families)
+        (found, mirror), known = opened(directory), Families(classes(families))
         return cls(found, manifest.read_system(found, known), known, ledger, mirror)
 
     # -- what it is ---------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ import pathways  # noqa: E402
 assert pathways.__version__
 sys.path.extend(_places)
 
+collect_ignore = ["third_party"]  # a package of its own: `pathways/test_entry_points.py` installs it and runs its tests
+
 hypothesis.settings.register_profile("shared machine", deadline=None)  # how long an example takes says nothing there
 hypothesis.settings.load_profile("shared machine")
 

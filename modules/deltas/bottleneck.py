@@ -41,7 +41,7 @@ class Bottleneck(Delta):
     """
 
     family = "bottleneck"
-    reference = "Houlsby et al. 2019 (1902.00751), section 2.1; stacks: Pfeiffer et al. 2020 (2005.00052), section 3"
+    reference = "Houlsby et al. 2019 (1902.00751), section 2.1; stacks: Pfeiffer et al. 2020 (2005.00052)"
 
     def __init__(
         self, host: Module, *, dim: int, sites: Sequence[str] | None = None, activation: str = "relu"

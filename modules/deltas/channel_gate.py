@@ -41,7 +41,7 @@ class ChannelGate(Delta):
     """
 
     family = "channel_gate"
-    reference = "M3Net (2503.18100), section 3.3 (task-oriented channel scaling)"
+    reference = "Chen et al. 2025, M3Net (2503.18100), task-oriented channel scaling"
 
     def __init__(
         self, host: Module, *, hidden: int, index: int = 0, channels: int | None = None,

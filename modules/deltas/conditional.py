@@ -43,7 +43,7 @@ class ConditionalAttention(Delta):
     """
 
     family = "conditional_attention"
-    reference = "Pilault et al. 2021 (2009.09139), section 2.1"
+    reference = "Pilault et al. 2021 (2009.09139), conditional attention"
 
     def __init__(
         self, host: Module, *, blocks: int = 1, length: int | None = None, code: int = 8,
@@ -120,7 +120,7 @@ class ConditionalNorm(Delta):
     """
 
     family = "conditional_norm"
-    reference = "Pilault et al. 2021 (2009.09139), section 2.2"
+    reference = "Pilault et al. 2021 (2009.09139), conditional layer normalization"
 
     def __init__(self, host: Module, *, code: int = 8, parts: Mapping[str, Module] | None = None) -> None:
         super().__init__()

@@ -41,7 +41,7 @@ class AdapterGenerator(Module):
     """
 
     family = "adapter_generator"
-    reference = "Mahabadi et al. 2021 (2106.04489), sections 2.2 and 2.3"
+    reference = "Mahabadi et al. 2021 (2106.04489), hypernetworks for adapters and layer norms"
 
     def __init__(self, ports: tuple[Port, ...], *, width: int, dim: int, hidden: int = 8) -> None:
         super().__init__()
@@ -76,6 +76,12 @@ class AdapterGenerator(Module):
         """All linear maps."""
         return self._flops
 
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """By itself, from one vector: as many numbers as it reads, where these are a multiple of four."""
+        fits = len(ports) == 1 and isinstance(ports[0], Vector)
+        return {"width": max(1, ports[0].dim // 4), "dim": 1} if fits else None  # type: ignore[attr-defined]
+
 
 class HyperAdapter(Delta):
     """At each site `h + up relu(down ((1 + gain) norm(h) + shift))`; a generator makes all four from codes.
@@ -108,7 +114,7 @@ class HyperAdapter(Delta):
     """
 
     family = "hyper_adapter"
-    reference = "Mahabadi et al. 2021 (2106.04489), sections 2.2 to 2.4; our norm stands in front, theirs behind"
+    reference = "Mahabadi et al. 2021 (2106.04489), HyperFormer++; our norm stands in front, theirs behind"
 
     def __init__(
         self, host: Module, *, dim: int, task: int = 8, site: int = 4, hidden: int = 8,
@@ -145,10 +151,11 @@ class HyperAdapter(Delta):
         made = (self.own or self.parts["generator"])(codes, context=Context())
         shapes = [(self.dim, self.width), (self.width, self.dim), (self.width,), (self.width,)]
         pieces = made.split([prod(shape) for shape in shapes], 1)
-        return {
-            name: tuple(piece[i].reshape(shape) for piece, shape in zip(pieces, shapes, strict=True))
-            for i, name in enumerate(self.sites)
-        }  # type: ignore[return-value]
+        found = {}
+        for i, name in enumerate(self.sites):
+            down, up, gain, shift = (piece[i].reshape(shape) for piece, shape in zip(pieces, shapes, strict=True))
+            found[name] = (down, up, gain, shift)
+        return found
 
     def inside(self, *condition: Value) -> Mapping[str, Callable[[Any], Any]]:
         """An adapter at each site within the host."""

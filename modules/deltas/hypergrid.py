@@ -12,7 +12,7 @@ from ..checks import choice, whole
 from ..flops import product
 from ..flops import rows as row_count
 from ..module import Delta, Module, one_port
-from ..ports import Port, Value, Vector
+from ..ports import Port, Value, Vector, split
 from .lora import target_shape
 from .sites import Code, needs
 
@@ -55,7 +55,7 @@ class HyperGrid(Delta):
     """
 
     family = "hypergrid"
-    reference = "Tay et al. 2021 (2007.05891), section 3"
+    reference = "Tay et al. 2021 (2007.05891), grid-wise projections, local and global"
 
     def __init__(
         self, host: Module, ports: tuple[Port, ...] = (), *, row_cells: int, column_cells: int, rows: str = "local",
@@ -82,7 +82,7 @@ class HyperGrid(Delta):
             needs(host, "inner", "transformed")
             if target != "down.weight":
                 raise ValueError(f"`target` must be left out where a condition is read, found {target!r}.")
-            self._host = [host]  # in a list, so that it is no part of ours; its matrix is read sample by sample
+            self.parts = {"host": host}  # its matrix is read sample by sample; in a plain dict it is no part of ours
             places = row_count(host.output)
             cells = product(1, size, row_cells + column_cells) + product(row_cells, 1, column_cells)
             self._flops = cells + product(places, shape[1], shape[0]) + product(places, column_cells, shape[0])
@@ -121,7 +121,7 @@ class HyperGrid(Delta):
         """With a condition (B, size): what the gates of each sample change of `W inner` is added behind it."""
         if self.code is not None:
             return {}
-        change = self.cells(condition[0]) - 1.0  # type: ignore[operator]
+        change = self.cells(split(condition[0])[0]) - 1.0
         seen: list[Tensor] = []
 
         def note(inner: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class HyperGrid(Delta):
             return inner
 
         def add(transformed: Tensor) -> Tensor:
-            weight = self._host[0].get_parameter(self.target)
+            weight = self.parts["host"].get_parameter(self.target)
             parts = weight.unflatten(1, (change.shape[2], -1))  # (out, column cells, columns of a cell)
             by_cell = torch.einsum("blck,ock->bloc", seen[-1].unflatten(-1, parts.shape[1:]), parts)
             gates = change.repeat_interleave(weight.shape[0] // change.shape[1], 1)

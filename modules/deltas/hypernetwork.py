@@ -66,6 +66,12 @@ class WeightGenerator(Module):
         """The two layers."""
         return self._flops
 
+    @classmethod
+    def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
+        """By itself, from one vector: as many numbers as it reads."""
+        fits = len(ports) == 1 and isinstance(ports[0], Vector)
+        return {"rows": ports[0].dim, "columns": 1, "hidden": 4} if fits else None  # type: ignore[attr-defined]
+
 
 class HyperNetwork(Delta):
     """`target + reshape(generator(z))`: a code `z` of task or layer says how one of the host's weights changes.

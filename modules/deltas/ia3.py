@@ -22,8 +22,9 @@ class IA3(Delta):
     Args:
         host: the module it changes; only its layers' shapes are read.
         outputs: names of linear or convolutional layers of the host whose outputs are scaled.
-        inputs: names of such layers whose inputs are scaled. With both left out: `key_value` and `down` of a
-            transformer block, else the outputs of the host's last such layer.
+        inputs: names of such layers whose inputs are scaled. With both left out: outputs of every `key_value` and
+            inputs of every `down`, as blocks of attention and feed-forward parts name them, else the outputs of the
+            host's last such layer.
 
     Raises:
         ValueError: a name is not that of such a layer, or no layer is named.
@@ -44,8 +45,8 @@ class IA3(Delta):
         super().__init__()
         layers = {name: layer for name, layer in host.named_modules() if isinstance(layer, _LAYERS)}
         if outputs is None and inputs is None and layers:
-            block = {"key_value", "down"} <= set(layers)
-            outputs, inputs = (("key_value",), ("down",)) if block else ((list(layers)[-1],), ())
+            outputs, inputs = ([n for n in layers if n.split(".")[-1] == own] for own in ("key_value", "down"))
+            outputs = outputs if outputs or inputs else [list(layers)[-1]]
         self.outputs, self.inputs = tuple(outputs or ()), tuple(inputs or ())
         named = [*self.outputs, *self.inputs]
         if not named or not set(named) <= set(layers):

@@ -42,7 +42,7 @@ class Prefix(Delta):
         super().__init__()
         needs(host, "query", "mixed")
         port = host.site_ports["normed"]
-        heads, dim = host.heads, port.dim  # type: ignore[attr-defined]
+        heads, dim = int(host.heads), port.dim  # type: ignore[attr-defined,arg-type]
         self.keys = nn.Parameter(torch.empty(heads, whole("length", length), dim // heads))
         self.values = nn.Parameter(torch.empty(heads, length, dim // heads))
         self.gate = nn.Parameter(torch.empty(heads))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pathways.candidate import Augment, Training
 from pathways.data import digits_tasks
 from pathways.errors import ConfigError
+from pathways.evolve import MuNet
 from pathways.evolve.hyperparameters import as_hyperparameters
 from pathways.experiments.affinity_config import AffinityConfig, is_study
 from pathways.experiments.config import config_from, read_config, resolved
@@ -93,6 +94,16 @@ def test_presets_are_resolved_into_settings(tmp_path, preset):
     assert (pathnet.generations, pathnet.layers, pathnet.modules) == (3, 3, 10)
     assert config_from(resolved(config), "a test") == config
     assert "preset" not in resolved(config)["strategy"]["pathnet"]
+
+
+@pytest.mark.parametrize("preset", ["munet-2022", "mu2net-2022", "mu3net-2022", "mu4net-2023"])
+def test_presets_of_munet_and_its_successors_are_resolved_into_settings(tmp_path, preset):
+    rest = "generations: 2, population: 3, rate_steps: [0.1, 0.2], multipath: {paths: [2]}"
+    config = small(tmp_path, SMALL, f"strategy={{munet: {{preset: {preset}, {rest}}}}}")
+    munet = config.strategy.strategy
+    changes = {"population": 3, "rate_steps": [0.1, 0.2], "multipath": {"paths": [2]}}
+    assert plain(munet) == plain(MuNet.preset(preset, generations=2, **changes))
+    assert plain(config_from(resolved(config), "a test").strategy.strategy) == plain(munet)
 
 
 def test_training_of_a_control_changes_that_of_the_run(tmp_path):

@@ -22,6 +22,16 @@ class TestBottleneckInside(DeltaFamilySuite):
     host, ports = BLOCK, (Tokens(5, 8),)
 
 
+class TestBottleneckInDecoder(DeltaFamilySuite):
+    spec = ModuleSpec("bottleneck", {"dim": 3, "sites": ["self_attended", "attended", "inner"]})
+    host, ports = ModuleSpec("decoder", {"heads": 2}), (Tokens(None, 8), Tokens(4, 6))
+
+
+class TestBottleneckInMLP(DeltaFamilySuite):
+    spec = ModuleSpec("bottleneck", {"dim": 3, "sites": ["inner"]})
+    host, ports = ModuleSpec("mlp", {"hidden": 10}), (Vector(6),)
+
+
 class TestBottleneckBehind(DeltaFamilySuite):
     spec = ModuleSpec("bottleneck", {"dim": 3})
     host, ports = ModuleSpec("conv", {"channels": 4}), (Image(2, 5, 5),)

@@ -83,6 +83,23 @@ def test_b2_agreement_with_the_decoder_of_torch():
     torch.testing.assert_close(ours(x, memory, context=Context()), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_changes_at_its_sites_that_change_nothing_leave_the_bits():
+    block, shapes = make(Tokens(5, 8), Tokens(4, 6)), {}
+
+    def note(site):
+        def change(value):
+            shapes[site] = tuple(value.shape)
+            return value
+
+        return change
+
+    x, memory = noise(2, 5, 8), noise(2, 4, 6, seed=2)
+    context = Context().changed(block, {site: (note(site),) for site in block.sites})
+    assert torch.equal(block(x, memory, context=context), block(x, memory, context=Context()))
+    token = (2, 5, 8)
+    assert shapes == {"self_attended": token, "attended": token, "inner": (2, 5, 32), "transformed": token}
+
+
 def test_padding_in_front_stays_finite_and_changes_nothing():
     block = make(Tokens(None, 8), Tokens(4, 8))
     mask = torch.tensor([[False, False, True, True, True]])

@@ -3,10 +3,27 @@ import importlib
 from pathlib import Path
 
 import pytest
+import torch
 
 import pathways.modules
 import pathways.testing
-from pathways.modules import BUILT_IN, FAMILIES, Delta, Families, Module, ModuleSpec, Vector, build
+from pathways.modules import (
+    BUILT_IN,
+    FAMILIES,
+    Context,
+    Delta,
+    Families,
+    Ids,
+    Image,
+    Module,
+    ModuleSpec,
+    Signal,
+    Tokens,
+    Vector,
+    build,
+    facts,
+)
+from pathways.modules.ports import example, split
 from pathways.testing import DeltaFamilySuite, ModuleFamilySuite
 
 HOME = Path(pathways.modules.__file__).parent
@@ -55,6 +72,49 @@ def test_examples_run(file):
         importlib.import_module(f"pathways.{file}"), optionflags=doctest.IGNORE_EXCEPTION_DETAIL
     )
     assert found.failed == 0
+
+
+PORTS = (
+    Vector(1), Vector(6), Image(1, 1, 1), Image(3, 5, 4), Image(8, 2, 2), Tokens(1, 1), Tokens(9, 7), Tokens(None, 6),
+    Ids(5, 9), Ids(None, 2), Signal(1, 1), Signal(4, 9), Signal(3, None),
+)  # fmt: skip
+MODULES = [name for name in sorted(FAMILIES) if issubclass(BUILT_IN[name], Module)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_fits_some_ports_can_be_built_there(name):
+    cls = BUILT_IN[name]
+    for ports in ((), *((port,) for port in PORTS), *((one, other) for one in PORTS for other in PORTS)):
+        config = cls.fitting(ports)
+        if config is not None:
+            assert facts(ModuleSpec(name, dict(config)), ports).output is not None
+
+
+STARTS_AS_THE_IDENTITY = {
+    "adapter": (Vector(6), Image(3, 5, 4), Tokens(None, 6)),
+    "decoder": (),
+    "dilated_conv": (Tokens(9, 7), Signal(3, None)),
+    "mlp": (Vector(6), Tokens(None, 6)),
+    "positions": (Tokens(9, 7), Tokens(None, 6)),
+    "residual_conv": (Image(3, 5, 4), Image(1, 1, 1)),
+    "separable_block": (Image(3, 5, 4), Signal(3, None), Tokens(9, 7)),
+    "state_space": (Tokens(9, 7), Tokens(None, 6)),
+    "tabular": (Tokens(9, 7), Tokens(None, 6)),
+    "transformer": (Tokens(9, 7), Tokens(None, 6)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "ports"),
+    [(name, (port,)) for name, ports in STARTS_AS_THE_IDENTITY.items() for port in ports]
+    + [(name, (Tokens(9, 7), Tokens(None, 6))) for name in ("decoder", "transformer")],
+)
+def test_what_evolution_puts_behind_a_step_starts_as_the_identity(name, ports):
+    spec = ModuleSpec(name, dict(BUILT_IN[name].fitting(ports)))
+    module = build(spec, ports, torch.Generator().manual_seed(0)).eval()
+    values = [example(port, 3, torch.Generator().manual_seed(1)) for port in ports]
+    assert module.output == ports[0]
+    assert torch.equal(split(module(*values, context=Context()))[0], split(values[0])[0])
 
 
 def test_only_heads_are_heads():

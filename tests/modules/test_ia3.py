@@ -18,6 +18,12 @@ class TestIA3Conv(DeltaFamilySuite):
     draws = False
 
 
+class TestIA3Decoder(DeltaFamilySuite):
+    spec = ModuleSpec("ia3")
+    host, ports = ModuleSpec("decoder", {"heads": 2}), (Tokens(None, 8), Tokens(4, 6))
+    draws = False
+
+
 class TestIA3Linear(DeltaFamilySuite):
     spec = ModuleSpec("ia3")
     host, ports = ModuleSpec("linear", {"dim": 4, "activation": "relu"}), (Vector(3),)

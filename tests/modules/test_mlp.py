@@ -32,6 +32,12 @@ def test_it_is_two_layers():
     torch.testing.assert_close(mlp(x, context=Context()), inner @ mlp.down.weight.T + mlp.down.bias)
 
 
+def test_a_delta_changes_what_stands_between_the_layers():
+    mlp, x = make(Vector(4), hidden=6, dim=2), torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+    context = Context().changed(mlp, {"inner": (lambda inner: 0 * inner,)})
+    assert torch.equal(mlp(x, context=context), mlp.down.bias.expand(3, 2))
+
+
 def test_it_starts_as_the_identity_where_evolution_puts_it():
     port = Vector(6)
     config = type(make(port, hidden=2)).fitting((port,))

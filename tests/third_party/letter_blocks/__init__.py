@@ -1,0 +1,1 @@
+"""Blocks of somebody else's for evolving pathways."""
