@@ -14,6 +14,7 @@ from pathways.candidate import Training
 from pathways.choose_root import root_for
 from pathways.errors import ConfigError, PathwaysError
 from pathways.evolve import MuNet
+from pathways.evolve.at_once import AtOnce, waves_by_affinity
 from pathways.evolve.controls import FineTune, HeadOnly, Independent, Joint
 from pathways.evolve.grouping import Grouping, divide
 from pathways.evolve.joint import shared_network
@@ -212,3 +213,13 @@ def test_affinity_needs_one_trunk_for_all_its_tasks(system: System) -> None:
     groups, affinity = divide(system, alike, Grouping(budget=2, training=Training(steps=4, batch=8), every=2))
     assert affinity is not None
     assert sorted(task.name for group in groups for task in group) == ["n1", "n2", "n3"]
+
+
+def test_waves_by_transfer_measure_each_task_on_its_own_root(system: System) -> None:
+    tasks = [task_of("n1"), wide("w1"), task_of("n2")]
+    rule = AtOnce("logme", training=Training(steps=4, batch=8))
+    waves, affinity = waves_by_affinity(system, tasks, rule)
+    assert affinity is not None
+    assert sorted(name for wave in waves for name in wave) == ["n1", "n2", "w1"]
+    with pytest.raises(ConfigError, match=r"`roots` must hold one .* by affinity` have, found only"):
+        waves_by_affinity(system, tasks, AtOnce(training=Training(steps=40, batch=8)))
