@@ -51,6 +51,9 @@ class Assembly:
         }  # fmt: skip
         spec = ModuleSpec(self.family.family, config, self.family.version)
         given = weights_of(piece)
+        if elsewhere := sorted({str(t.device) for t in given.values() if t.device.type != "cpu"}):
+            raise PathError(f"`network` must be on the processor, where roots are proved, found it on {elsewhere[0]}: "
+                            f"split `network.cpu()`.")
         made = build(spec, (port,), families=Families([self.family])).state_dict()
         held = {f"piece.{key}": tensor for key, tensor in given.items()}
         if differs := sorted(_shapes(held) ^ _shapes(made)):
@@ -59,13 +62,15 @@ class Assembly:
                 f"{differs[0][0].removeprefix('piece.')} is not of one shape and type in both: check `model`, found "
                 f"{dict(self.model)}."
             )
+        while name in self.steps or name in (*self.inputs, "head"):  # a task's head is called so
+            name += "_"
         return self._add(name, spec, held, reads)
 
     def glue(self, glue: Glue, reads: str) -> str:
         """Add weightless steps behind a step; returns the name of the last."""
         for spec in glue:
             name = f"{reads}.{spec.family}"
-            while name in self.steps and self.steps[name].reads == (reads,) and self._spec(name) != spec:
+            while name in self.steps and self.steps[name].modules[0].spec != spec:
                 name += "'"
             reads = self._add(name, spec, {}, reads)
         return reads
@@ -74,11 +79,8 @@ class Assembly:
         """The path that ends in a step, with its weights."""
         return Root(Path(self.inputs, self.steps, output), self.blobs, source)
 
-    def _spec(self, name: str) -> ModuleSpec:
-        return self.steps[name].modules[0].spec
-
     def _add(self, name: str, spec: ModuleSpec, tensors: Mapping[str, Tensor], reads: str) -> str:
-        blob, data = encode(spec, {key: tensor.cpu().contiguous() for key, tensor in tensors.items()})
+        blob, data = encode(spec, {key: tensor.contiguous() for key, tensor in tensors.items()})
         self.blobs[blob] = data
         self.steps[name] = Step((Frozen(blob, spec),), (reads,))
         return name
@@ -142,9 +144,8 @@ def split(
         _alone(network, piece, call)
         reads, glue = _source(values, call, list(made))
         step = assembly.glue(glue, made.get(reads, reads))
-        name = made[call.name] = call.name if call.name not in (*inputs, "head") else f"{call.name}_"
         port = port_after(glue, values[reads][1])
-        assembly.piece(name, call.name, piece, step, port, outputs[call.name])
+        made[call.name] = assembly.piece(call.name, call.name, piece, step, port, outputs[call.name])
         values[call.name] = (call.output, outputs[call.name])
     last = calls[-1]
     behind = between(last.output, outputs[last.name], result)

@@ -4,8 +4,11 @@ from pretrained_networks import Encoder, Layouts, Nets, ResNet, assembled, image
 from torch import nn
 
 from pathways.errors import PathError
+from pathways.evolve.paths import with_head
 from pathways.modules import Families, Ids, Image, Signal, Tokens, Vector
 from pathways.pretrained import Submodule, split
+from pathways.pretrained.split import Assembly
+from pathways.task import Classes
 
 NAMES = ["stem", "places", "relu", "blocks.0", "blocks.1", "drop", "norm", "last"]
 
@@ -209,6 +212,34 @@ def test_submodules_that_paths_cannot_call_are_refused(kind, error, said):
 def test_a_batch_of_one_is_refused():
     with pytest.raises(PathError, match="`batch` must hold at least two samples"):
         split(seeded(Encoder), NAMES, images(1), Nets)
+
+
+def test_a_network_on_another_device_is_refused():
+    network = seeded(Encoder)
+    with pytest.raises(PathError, match=r"`network` must be on the processor.*found it on meta"):
+        Assembly(Nets, {}, {"x": Image(1, 28, 28)}).piece(
+            "stem", "stem", network.stem.to("meta"), "x", Image(1, 28, 28), Image(8, 4, 4)
+        )
+
+
+def test_a_submodule_that_is_called_like_a_tasks_head_is_renamed():
+    root = split(seeded(HeadFirst), ["head", "tail"], images(), HeadFirstFamily)
+    assert list(root.path.steps) == ["head_", "tail"]
+    assert with_head(root.path, Classes(3), families=Families([HeadFirstFamily])).output == "head"
+
+
+class HeadFirst(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head, self.tail = nn.Sequential(nn.Flatten(), nn.Linear(784, 4)), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.tail(self.head(x))
+
+
+class HeadFirstFamily(Submodule):
+    family = "test_head_first"
+    build = HeadFirst
 
 
 def test_a_constructor_that_makes_another_network_is_refused():
