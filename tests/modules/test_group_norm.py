@@ -20,4 +20,4 @@ def test_it_is_torch_s_and_learns_from_images_whose_channels_stand_last():
 
 def test_families_use_it_and_not_torch_s_own():
     home = Path(group_norm.__file__).parent
-    assert [file.name for file in home.rglob("*.py") if "nn.GroupNorm(" in file.read_text()] == ["group_norm.py"]
+    assert [file.name for file in home.rglob("*.py") if "nn.GroupNorm(" in file.read_text()] == []
