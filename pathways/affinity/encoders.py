@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pathways.assemble import PathModule
 from pathways.errors import ConfigError
 from pathways.modules import Value
+from pathways.modules.ports import split
 from pathways.seeds import seed_of, torch_generator
 from pathways.task import Task
 from pathways.trainer.samples import Held, count, evaluation_batch, prepare, rows
@@ -39,7 +40,7 @@ class Trunk(nn.Module):
     def forward(self, values: Mapping[str, Value]) -> Tensor:
         """Map the inputs by name to features, several reads side by side."""
         found = {**values, **self.model.compute(values, tuple(w for w in self.wanted if w not in values))}
-        return torch.cat([cast(Tensor, found[name]).flatten(1) for name in self.wanted], 1)
+        return torch.cat([_flat(found[name]) for name in self.wanted], 1)
 
     def reads(self, task: Task) -> bool:
         """Whether the path reads inputs of the ports that the task has."""
@@ -49,6 +50,15 @@ class Trunk(nn.Module):
     def untrained(self, generator: torch.Generator) -> Trunk:
         """The same path with weights drawn anew."""
         return Trunk(PathModule(self.model.path, lambda ref: generator, self.model._families).eval())
+
+
+def _flat(value: Value) -> Tensor:
+    """(batch, D) of any value; of one of variable length, as heads of sequences read it, the mean of real places."""
+    tensor, mask = split(value)
+    if mask is None:
+        return tensor.flatten(1)
+    real = mask.unsqueeze(-1)
+    return tensor.masked_fill(~real, 0.0).sum(1) / real.sum(1)
 
 
 def named_encoders(given: System | Mapping[str, nn.Module]) -> dict[str, nn.Module]:

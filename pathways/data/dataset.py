@@ -15,6 +15,7 @@ from pathways.modules import Masked, Port, Value
 from pathways.task import Affine, Split, Target, Task, Values
 
 from .arrays import as_tensor, class_targets, pixel_transform, to_port, value_targets
+from .places import place_targets
 from .split import split_pool
 
 
@@ -35,6 +36,7 @@ def from_dataset(
     name: str,
     port: Port | Mapping[str, Port] | None = None,
     values: bool = False,
+    places: str | None = None,
     class_names: Sequence[str] | None = None,
     transform: Affine | Mapping[str, Affine] | None = None,
     metric: str = "",
@@ -55,6 +57,8 @@ def from_dataset(
         port: what `x` is, or what each input is; inferred from the samples where it is `None`. A port of
             variable length pads the samples and masks the padding.
         values: the targets are numbers to predict rather than classes.
+        places: the targets stand at places of a sample: `sequences`, a class at each, or `spans`; see
+            `pathways.data.places`. Shorter sequences are padded.
         class_names: labels of the classes, which targets then number from 0.
         transform: how stored values become inputs; by default uint8 images are scaled to 0..1.
         metric: see `Task`.
@@ -86,7 +90,12 @@ def from_dataset(
             stored[which][key], ports[key] = _stack(
                 name, key, samples[key], ports.get(key, declared.get(key))
             )
-    labels, target = _labels(name, {which: y for which, (_, y) in columns.items()}, values, class_names)
+    targets = {which: y for which, (_, y) in columns.items()}
+    target: Target
+    if places is None:
+        labels, target = _labels(name, targets, values, class_names)
+    else:
+        labels, target = place_targets(name, places, targets, class_names, values)
     parts = {which: Split(stored[which], labels[which]) for which in columns}
     splits, note = split_pool(
         name, ports, target, parts["train"], parts.get("test"),

@@ -16,6 +16,7 @@ from pathways.task import Split, Target, Task, Values
 
 from .arrays import as_port, as_tensor, class_targets, pixel_transform, standardise, to_port, value_targets
 from .folder import find_file
+from .places import place_targets
 from .split import split_pool
 
 # The names that are looked for, in this order: samples and targets of training, then of test.
@@ -37,6 +38,7 @@ def npz(
     keys: Mapping[str, Sequence[str]] | None = None,
     port: Port | Mapping[str, Any] | None = None,
     values: bool = False,
+    places: str | None = None,
     unpack: Sequence[int] | None = None,
     class_names: Sequence[str] | None = None,
     seed: int = 0,
@@ -57,6 +59,7 @@ def npz(
         keys: `{"train": [samples, targets]}` and, if there is a test split, `"test"` alike.
         port: what a sample is, where its shape does not say: `{port: signal, channels: 1, length: 96}`.
         values: the targets are numbers to predict rather than classes.
+        places: the targets stand at places of a sample: `sequences`, a class at each, or `spans`; see `place_targets`.
         unpack: the shape of a sample whose bits are packed into bytes, most significant first.
         class_names: labels of the classes, which targets then number from 0.
         seed: draws validation.
@@ -75,7 +78,7 @@ def npz(
     declared = as_port(port) if port is not None else None
     parts: dict[str, Split] = {}
     labels = {part: arrays[pair[1]] for part, pair in found.items()}
-    numbered, target = _targets(name, labels, values, class_names)
+    numbered, target = _targets(name, labels, values, places, class_names)
     for part, (samples, _) in found.items():
         stored, declared = to_port(name, as_tensor(_unpacked(arrays[samples], unpack)), declared)
         if len(stored) != len(numbered[part]):
@@ -155,8 +158,10 @@ def _unpacked(packed: Array, shape: Sequence[int] | None) -> Array:
 
 
 def _targets(
-    name: str, labels: dict[str, Array], values: bool, class_names: Sequence[str] | None
+    name: str, labels: dict[str, Array], values: bool, places: str | None, class_names: Sequence[str] | None
 ) -> tuple[dict[str, Any], Target]:
+    if places is not None:
+        return place_targets(name, places, labels, class_names, values)
     if values:
         numbers = {part: value_targets(array)[0] for part, array in labels.items()}
         return numbers, Values(int(numbers["train"].shape[1]))

@@ -28,7 +28,8 @@ def spike_events(
     >>> ids.value.tolist(), times.value.tolist()
     ([[1, 4]], [[0, 3]])
     """
-    found: tuple[list[list[int]], list[list[int]]] = ([], [])
+    ids: list[list[int]] = []
+    times: list[list[int]] = []
     for sample, spikes in enumerate(samples):
         if not spikes:
             raise refused(sample, "spikes", "must hold at least one spike: leave the window out")
@@ -40,10 +41,10 @@ def spike_events(
             if type(unit) is not int or not 0 <= unit < units:
                 raise refused(sample, "unit", f"must be a whole number from 0 to {units - 1}, found {unit!r}")
             events.append((place, unit))
-        for ids, part in zip(found, zip(*sorted(events), strict=True), strict=True):
-            ids.append(list(part))
-    times, ids = map(padded, found)
-    return ids, times
+        events.sort()
+        times.append([place for place, _ in events])
+        ids.append([unit for _, unit in events])
+    return padded(ids), padded(times)
 
 
 __all__ = ["spike_events"]

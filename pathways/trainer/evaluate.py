@@ -21,7 +21,8 @@ from .stack_losses import losses_of
 def loss_of(task: Task, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """The training objective: cross-entropy for classes, mean squared error for values.
 
-    Of sequences the cross-entropy is the mean over all places with a target, of spans that of first and last place.
+    Of a sequence it is the mean over the places that have a target, of a span that of its first and last place; then
+    the mean over samples, so that the gradients of parts of a batch add up to the batch's.
 
     Raises:
         ValueError: a path gave a sequence of another length than the targets have.
@@ -30,7 +31,8 @@ def loss_of(task: Task, outputs: Tensor, targets: Tensor, label_smoothing: float
         return F.mse_loss(outputs, targets)
     if isinstance(task.target, Sequences):
         check_length(task, outputs, targets)
-        outputs = outputs.transpose(1, 2)
+        losses = F.cross_entropy(outputs.transpose(1, 2), targets, label_smoothing=label_smoothing, reduction="none")
+        return (losses.sum(1) / (targets >= 0).sum(1)).mean()
     return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pathways.candidate import Training
 from pathways.columns import Column
-from pathways.data import byte_pairs, rows, spikes, text, vocabulary
+from pathways.data import byte_pairs, places, rows, spikes, text, vocabulary
 from pathways.data.byte_pairs import BytePairs
 from pathways.data.rows import rows_of
 from pathways.data.spikes import spike_events
@@ -172,7 +172,7 @@ def test_a_vocabulary_has_room_for_what_it_names() -> None:
         Vocabulary(places=-1)
 
 
-@pytest.mark.parametrize("module", [byte_pairs, rows, spikes, text, vocabulary])
+@pytest.mark.parametrize("module", [byte_pairs, places, rows, spikes, text, vocabulary])
 def test_examples_run(module: Any) -> None:
     import doctest
 

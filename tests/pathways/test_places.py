@@ -7,10 +7,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
+from pathways.affinity import transferability
 from pathways.candidate import Training
+from pathways.data import from_dataset, load
+from pathways.data.places import place_targets
 from pathways.errors import ConfigError, DataError, PathError
 from pathways.evolve.controls import Independent
 from pathways.evolve.munet import MuNet
@@ -126,8 +131,6 @@ def test_munet_grows_paths_for_places(tmp_path) -> None:
 
 
 def test_the_command_line_predicts_places(tmp_path, capsys) -> None:
-    import numpy as np
-
     task = task_of("sequences")
     with System.create(tmp_path / "run", root=root(), training=replace(TRAINING, steps=4)) as system:
         system.learn(task, Independent())
@@ -147,7 +150,10 @@ def test_losses_and_merits_leave_out_what_has_no_target() -> None:
     other[0, 2], other[1, 1:] = 9.0, -9.0
     assert torch.equal(loss_of(task, outputs, targets), loss_of(task, other, targets))
     logs = outputs.log_softmax(2)
-    assert loss_of(task, outputs, targets) == pytest.approx(float(-(logs[0, 0, 0] + logs[0, 1, 1] + logs[1, 0, 1]) / 3))
+    wanted = -((logs[0, 0, 0] + logs[0, 1, 1]) / 2 + logs[1, 0, 1]) / 2
+    assert loss_of(task, outputs, targets) == pytest.approx(float(wanted))
+    parts = [loss_of(task, outputs[i : i + 1], targets[i : i + 1]) for i in range(2)]
+    torch.testing.assert_close(torch.stack(parts).mean(), loss_of(task, outputs, targets))
     right = (outputs.argmax(2) == targets).double()
     assert merits_of(task, outputs, targets).tolist() == [(right[0, 0] + right[0, 1]) / 2, right[1, 0]]
     with pytest.raises(ValueError, match="the path of task 'words/sequences' gives 3 places for 2 targets"):
@@ -184,6 +190,17 @@ def test_transferability_is_not_defined_for_places(tmp_path) -> None:
         errors = [row.result.failure for row in system.ledger.rows("words/spans") if row.result.failure]
     assert errors
     assert all("`logme` is defined for classes and values, found spans in task 'words/spans'" in e for e in errors)
+
+
+@pytest.mark.parametrize("variable", [False, True])
+def test_champions_for_places_give_features_to_other_tasks(variable: bool, tmp_path) -> None:
+    task = task_of("sequences", variable=variable)
+    splits = {name: Split(part.inputs, (part.targets == 1).sum(1).clamp_max(1)) for name, part in task.splits.items()}
+    other = Task("any", task.inputs, Classes(2), splits, allow_duplicates=True)
+    with System.create(tmp_path / "run", root=root(variable=variable), training=replace(TRAINING, steps=5)) as system:
+        system.learn(task, Independent())
+        found = transferability(system, other)
+    assert np.isfinite(found.values).all()
 
 
 @pytest.mark.parametrize("name", ["logme", "leep", "linearised", "task2vec"])
@@ -234,6 +251,36 @@ def test_targets_that_do_not_fit_are_named(kind: str, change: Any, message: str)
     good = task_of(kind)
     with pytest.raises(DataError, match=message):
         Task("t", good.inputs, good.target, broken(kind, change))
+
+
+@pytest.mark.parametrize("kind", ["sequences", "spans"])
+def test_arrays_and_datasets_hold_targets_of_places(kind: str, tmp_path) -> None:
+    task = task_of(kind)
+    x = torch.cat([split.inputs["ids"] for split in task.splits.values()])  # type: ignore[arg-type]
+    y = torch.cat([split.targets for split in task.splits.values()])
+    np.savez(tmp_path / "words.npz", x=x.numpy(), y=y.numpy())
+    port = {"port": "ids", "length": LENGTH, "vocabulary": VOCABULARY}
+    [read] = load("npz", file=str(tmp_path / "words.npz"), name="words", port=port, places=kind)
+    made = from_dataset(TensorDataset(x, y), name="words", port=Ids(LENGTH, VOCABULARY), places=kind)
+    for found in (read, made):
+        assert found.target == (Sequences(2) if kind == "sequences" else Spans(LENGTH))
+        assert found.splits["train"].targets.shape[1] == (LENGTH if kind == "sequences" else 2)
+        assert read.fingerprint == found.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("places", "y", "message"),
+    [
+        ("words", [[0]], r"`places` of task 't' must be one of \('sequences', 'spans'\), found 'words'"),
+        ("sequences", [[0], [0.5]], r"sample 1, field 'target': must be a row of whole numbers, found \[0.5\]"),
+        ("spans", [[0, 1], [1]], r"sample 1, field 'target': must be the first and the last place, found \[1\]"),
+    ],
+)
+def test_targets_that_cannot_be_encoded_are_named(places: str, y: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        place_targets("t", places, {"train": y})
+    with pytest.raises(DataError, match="`values` of task 't' must be false where targets stand at `places`"):
+        place_targets("t", "spans", {"train": [[0, 1]]}, values=True)
 
 
 def test_metrics_are_those_of_the_target() -> None:
