@@ -59,9 +59,9 @@ def _run(options: argparse.Namespace) -> int:
     groups = load_groups(config, str(options.config), options.data)
     tasks = in_order(groups)
     config = with_fingerprints(config, tasks, str(options.config))
-    if options.dry_run:
-        return _plan(config, groups, out, options.json)
     extra = given_families(options.families)
+    if options.dry_run:
+        return _plan(config, groups, out, extra, options.json)
     reach(config.engine)
     system = opened_or_made(out, config, tasks, extra, options.ledger, options.share)
     if not options.json:
@@ -96,11 +96,13 @@ def _resume(options: argparse.Namespace) -> int:
     return _go(opened(options), config, groups, options)
 
 
-def _plan(config: Any, groups: Any, out: Path | str, json: bool) -> int:
+def _plan(config: Any, groups: Any, out: Path | str, extra: list[Any], json: bool) -> int:
+    from pathways.modules import Families
+
     from .plan import plan, plan_text
     from .runner import decided_waves
 
-    expected = plan(config, groups, decided_waves(out, config, groups))
+    expected = plan(config, groups, decided_waves(out, config, groups, extra), Families(extra))
     if json:
         print_json({**expected, "run": str(out)})
     else:

@@ -18,7 +18,7 @@ from pathways.evolve.at_once import AtOnce
 from pathways.evolve.grouping import Grouping, guarded
 from pathways.evolve.parents import EXHAUSTIVE, PROBE, Prior
 from pathways.evolve.paths import with_head
-from pathways.modules import BUILT_IN
+from pathways.modules import BUILT_IN, Families
 from pathways.path import Path
 from pathways.summary_table import aligned
 from pathways.task import Task
@@ -31,7 +31,8 @@ LEDGER_BYTES = 8_000  # of one candidate's record: path, hyperparameters, measur
 
 
 def plan(
-    config: Config, groups: Sequence[Sequence[Task]], waves: Sequence[Sequence[str]] | None = None
+    config: Config, groups: Sequence[Sequence[Task]], waves: Sequence[Sequence[str]] | None = None,
+    families: Families = BUILT_IN,
 ) -> dict[str, Any]:
     """What each side of a run would take, at most.
 
@@ -39,6 +40,7 @@ def plan(
         config: of the run.
         groups: its tasks, those that are learned jointly in one list.
         waves: the tasks that are learned at the same time, where affinity decides that and has decided it.
+        families: of the modules.
 
     Time assumes that every candidate trains all its modules, that a backward pass is twice a forward pass, and
     that all runs at the speed of a small convolution, which is measured here.
@@ -49,7 +51,7 @@ def plan(
         `waves`: the names of the tasks that are learned at the same time, `None` while affinity is not measured.
     """
     tasks = in_order(groups)
-    models = _models(config, tasks)
+    models = _models(config, tasks, families)
     rate = measured_rate()
     rest = iter(models)
     arrived = [([next(rest) for _ in group], getattr(group, "grouping", None)) for group in groups]
@@ -137,17 +139,18 @@ def _about(seconds: float | None) -> str:
     return "unknown" if seconds is None else f"about {seconds_text(seconds)}"
 
 
-def _models(config: Config, tasks: Sequence[Task]) -> list[dict[str, Any]]:
+def _models(config: Config, tasks: Sequence[Task], families: Families) -> list[dict[str, Any]]:
     """Parameters and FLOPs of each task's root with its head, and which root that is; zeros where there is none."""
-    given = make_root(config, tasks, BUILT_IN)
+    given = make_root(config, tasks, families)
     named = given if isinstance(given, dict) else {} if given is None else {ROOT: given}
     roots = {name: _shipped(root) if isinstance(root, str) else root for name, root in named.items()}
-    held = sum(root.costs().parameters for root in roots.values())
+    held = sum(root.costs(families).parameters for root in roots.values())
     models = []
     for task in tasks:
         name = root_for(roots, [task.inputs])
         root = roots.get(name or "")
-        costs = with_head(root, task.target, inputs=task.inputs).costs() if root is not None else None
+        path = with_head(root, task.target, inputs=task.inputs, families=families) if root is not None else None
+        costs = path.costs(families) if path is not None else None
         models.append(
             {
                 "parameters": costs.parameters if costs else 0,

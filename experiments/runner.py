@@ -262,12 +262,12 @@ def waves(
 
 
 def decided_waves(
-    out: FilePath | str, config: Config, groups: Sequence[Arrivals]
+    out: FilePath | str, config: Config, groups: Sequence[Arrivals], families: Iterable[Any] = ()
 ) -> tuple[tuple[str, ...], ...] | None:
     """The waves that affinity has decided in the run in `out`; `None` where there is none, or nothing was measured."""
     if not isinstance(config.at_once, AtOnce) or not (located(out)[0] / "system.json").exists():
         return None
-    with System.open(out) as system:
+    with System.open(out, families=families) as system:
         system.training = config.training
         try:
             return waves_by_affinity(system, in_order(groups), config.at_once, measure=False)[0]

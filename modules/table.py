@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -119,10 +120,11 @@ class Families:
     def __getitem__(self, name: str) -> type[Module] | type[Delta]:
         if name not in self._classes:
             if name not in FAMILIES:
-                known = sorted({*FAMILIES, *self._classes})
+                known = self.names()
+                near = get_close_matches(name, known, 3) or known[:3]
                 raise ValueError(
-                    f"`family` must be one of {known}, found {name!r}: "
-                    f"pass the class that defines it when you open the system (families=[...])."
+                    f"`family` must be one of the {len(known)} that are known, such as {near}, found {name!r}: pass "
+                    f"the class that defines it when you open the system (families=[...], --families for commands)."
                 )
             file, cls = FAMILIES[name].split(":")
             self._classes[name] = getattr(import_module(f".{file}", __package__), cls)

@@ -110,7 +110,7 @@ def _task(
         draw = numpy_generator("pairs", name, split, seed)
         rows, heard, answers = _pairs(question, draw, digits, spoken, speaker, count)
         images = written.splits[split].inputs["image"]
-        values = {"image": images[torch.from_numpy(rows)], "audio": sounds[torch.from_numpy(heard)]}  # type: ignore[index]
+        values = {"image": images[torch.from_numpy(rows)], "audio": sounds[torch.from_numpy(heard)]}
         splits[split] = Split(values, torch.from_numpy(answers))
     transform = {"image": Affine(1 / 255), "audio": Affine(1 / 255)}
     return Task(name, inputs, Classes(len(names), names), splits, transform=transform, source=SOURCE)

@@ -56,7 +56,7 @@ def _run(value: Tensor, port: Port, glue: Glue) -> Iterator[Tensor]:
     try:
         for spec in glue:
             module = build(spec, (port,), torch.Generator())
-            value, port = module(value, context=Context()), module.output  # type: ignore[union-attr,assignment]
+            value, port = module(value, context=Context()), module.output  # type: ignore[assignment]
     except ValueError:  # such as one token of one
         return
     yield value

@@ -178,7 +178,7 @@ def vit(network: nn.Module, *, first: bool = False, source: str = "") -> Root:
     size = settings["image_size"]
     height, width = size if isinstance(size, list) else (size, size)
     port = Image(settings["num_channels"], height, width)
-    pixels = torch.randn(3, *port.shape, generator=torch.Generator().manual_seed(0))
+    pixels = torch.randn(3, port.channels, height, width, generator=torch.Generator().manual_seed(0))
     return _split(model, ViT, settings, {"image": port}, pixels, {"pixel_values": pixels}, first, source)
 
 

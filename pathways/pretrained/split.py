@@ -193,14 +193,14 @@ def provenance(network: nn.Module, family: type[Submodule], model: Mapping[str, 
 def port_after(glue: Glue, port: Port) -> Port:
     """The port behind weightless modules."""
     for spec in glue:
-        port = build(spec, (port,)).output  # type: ignore[union-attr]
+        port = build(spec, (port,)).output  # type: ignore[assignment]
     return port
 
 
 def _source(values: Mapping[str, tuple[Tensor, Port]], call: Call, made: Sequence[str]) -> tuple[str, Glue]:
     """Which value a submodule reads, the newest first, and through what."""
     for plain in (True, False):
-        for name in reversed(values):
+        for name in reversed(list(values)):
             value, port = values[name]
             if plain and not (value.shape == call.given.shape and torch.equal(value, call.given)):
                 continue

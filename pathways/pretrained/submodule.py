@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +71,7 @@ class Submodule(Module):
             raise PortError(f"family `{self.family}` reads {wanted} in its submodule {submodule!r}, found ({found})")
         self.output = port_from_json(output)
         self._reads, self._name, self._model = wanted, submodule, dict(model or {})
-        self.piece = copy.deepcopy(self._found(_network(type(self), canonical_json(self._model))))
+        self.piece = copy.deepcopy(self._found(_network(cast(Any, type(self)), canonical_json(self._model))))
         _refuse_loose(self.piece, self.family, submodule)
 
     @staticmethod
@@ -178,7 +178,7 @@ def settled(piece: nn.Module) -> nn.Module:
     for module in piece.modules():
         module._non_persistent_buffers_set.clear()
         if getattr(module, "inplace", False) is True:
-            module.inplace = False
+            setattr(module, "inplace", False)  # noqa: B010 - of whatever module has such a switch
     return piece
 
 
@@ -195,7 +195,7 @@ def noise(generator: torch.Generator | None, device: torch.device) -> Iterator[N
 
 
 @lru_cache(maxsize=8)
-def _network(cls: type[Submodule], model: str) -> nn.Module:
+def _network(cls: Any, model: str) -> nn.Module:
     """The network without weights; made for real where its constructor asks for numbers."""
     arguments = json.loads(model)
     with torch.random.fork_rng(devices=[]):

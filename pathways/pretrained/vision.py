@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pathways.errors import ConfigError, PathError
-from pathways.modules import Image, Tokens
+from pathways.modules import Image, Port, Tokens
 from pathways.root import Root
 
 from .glue import FIRST, between, port_of
@@ -106,7 +106,7 @@ def pieces(network: Any) -> dict[str, nn.Module]:
     """
     if all(hasattr(network, name) for name in ("conv1", "bn1", "layer1", "layer4")):
         activation = network.relu if hasattr(network, "relu") else network.act1
-        found = {"stem": nn.Sequential(network.conv1, network.bn1, activation, network.maxpool)}
+        found: dict[str, nn.Module] = {"stem": nn.Sequential(network.conv1, network.bn1, activation, network.maxpool)}
         for layer in ("layer1", "layer2", "layer3", "layer4"):
             found |= {f"{layer}.{i}": block for i, block in enumerate(getattr(network, layer))}
         return found
@@ -153,7 +153,8 @@ def vision(
     found = pieces(network)
     norm = next((name for name in ("encoder.ln", "norm") if "norm" in found and _has(network, name)), None)
     last, features = _features(network, batch, norm)
-    read, port = "image", Image(*batch.shape[1:])
+    read: str = "image"
+    port: Port = Image(*batch.shape[1:])
     assembly, value = Assembly(family, model, {"image": port}), batch
     with evaluating(network):
         for name, piece in found.items():

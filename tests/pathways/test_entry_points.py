@@ -110,6 +110,9 @@ def cli_run(site, tmp_path_factory):
 
 
 def test_the_command_line_takes_the_packages_name(installed, cli_run, capsys):
+    config = str(cli_run.parent / "config.yaml")
+    assert main(["run", config, "--dry-run", "--families", "letter-blocks", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["candidates"] == 1
     assert main(["verify", str(cli_run), "--families", "letter-blocks"]) == 0
     capsys.readouterr()
     assert main(["show", str(cli_run), "--families", "letter_blocks.highway:Highway", "--json"]) == 0
@@ -123,6 +126,8 @@ def test_without_the_package_one_sentence_says_what_to_pass(cli_run, capsys, com
     said = capsys.readouterr().err
     assert "found 'highway'" in said
     assert "pass the class" in said
+    assert "--families" in said
+    assert said.count("\n") == 1
     assert main([command, str(cli_run), "--families", "letter-blocks"]) == 2
     said = capsys.readouterr().err
     assert f"must name an installed package with entry points of group `{GROUP}`, found 'letter-blocks'" in said
