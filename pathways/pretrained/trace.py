@@ -95,15 +95,22 @@ def result_of(network: nn.Module, batch: Batch) -> Tensor:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Without gradients and in evaluation mode; afterwards each module is in the mode that it was in."""
+    """In evaluation mode, and as frozen modules are; afterwards each module and parameter is as it was.
+
+    That no parameter wants gradients counts, also where none are computed: torch then sums some products in another
+    order (`torch.matmul` of a tensor that is not contiguous).
+    """
     modes = {module: module.training for module in network.modules()}
-    network.eval()
+    wanting = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    network.eval().requires_grad_(False)
     try:
         with torch.no_grad():
             yield
     finally:
         for module, mode in modes.items():
             module.training = mode
+        for parameter in wanting:
+            parameter.requires_grad_(True)
 
 
 def coarser(*names: str) -> str:

@@ -46,11 +46,13 @@ def test_modules_are_not_mixed_up_by_operations_in_place():
 def test_the_network_stays_as_it_is():
     network = seeded(Encoder).train()
     network.norm.eval()
+    network.last.weight.requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     state = torch.get_rng_state()
     split(network, NAMES, images(), Nets)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert [n for n, p in network.named_parameters() if not p.requires_grad] == ["last.weight"]
     assert (network.training, network.norm.training, network.relu.inplace) == (True, False, True)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
 
