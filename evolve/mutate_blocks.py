@@ -102,8 +102,9 @@ def replace_block(path: Path, step: str, what: What, families: Families = BUILT_
     """
     require_step(path, step)
     require_place(path, step, what, families)
-    ports, end = path.ports(families), end_of(path, step)
-    without = bare(path, step)
+    ports = path.ports(families)
+    # Behind what reads nothing stands no glue of its own but what joins it to others.
+    end, without = (end_of(path, step), bare(path, step)) if path.steps[step].reads else (step, path)
     reads, wanted = without.steps[step].reads, ports[end]
     refusals: list[str] = []
     for chosen in dict.fromkeys([reads, reads[:1]]):

@@ -59,16 +59,16 @@ _SGD = {
     "optimizer": "sgd", "lr": 0.01, "schedule": "cosine", "warmup": 0.1, "momentum": 0.9, "nesterov": False,
     "clip": 1.0, "steps": 500, "batch": 512, "evaluate_every": 100,
 }
-_LR = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1]
+_LR = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1)
 _SPACE = {
-    "warmup": [0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4],
-    "momentum": [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99],
-    "nesterov": [True, False],
+    "warmup": (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4),
+    "momentum": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99),
+    "nesterov": (True, False),
 }
 _SUCCESSOR = {
     "generations": 8, "children": 8, "probes": 0,
     "adapter": {"family": "adapter", "config": {"dim": 32, "activation": "gelu"}},
-    "adapter_dims": [8, 16, 32, 64, 128],
+    "adapter_dims": (8, 16, 32, 64, 128),
 }
 
 MUNET_PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -76,35 +76,35 @@ MUNET_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "generations": 8, "children": 8, "probes": "all", "size": 1.0, "compute": 1.0, "mutable_rates": False,
         "rates": {"clone": 0.1, "adapter": 0.1, "hyperparameter": 0.1, "layers": 0.1},
         "adapter": {"family": "adapter", "config": {"dim": 32, "activation": "gelu"}},
-        "adapter_dims": [8, 16, 32, 64, 128],
+        "adapter_dims": (8, 16, 32, 64, 128),
         "training": _SGD,
         "space": {
             "lr": _LR,
-            "schedule": ["constant", "cosine"],
-            "warmup": [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4],
-            "momentum": [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99],
-            "nesterov": [True, False],
+            "schedule": ("constant", "cosine"),
+            "warmup": (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4),
+            "momentum": (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99),
+            "nesterov": (True, False),
         },
     },
     "mu2net-2022": {
-        **_SUCCESSOR, "mutable_rates": "one", "rate_steps": [round(0.02 * i, 2) for i in range(5, 16)],
+        **_SUCCESSOR, "mutable_rates": "one", "rate_steps": tuple(round(0.02 * i, 2) for i in range(5, 16)),
         "rates": {"clone": 0.1, "adapter": 0.1, "hyperparameter": 0.1, "layers": 0.1},
         "visits": "all", "optimizer_state": "cloned", "size": 1.0, "compute": 1.0,
-        "training": {**_SGD, "warmup": 0.05}, "space": {**_SPACE, "lr": [*_LR, 0.2, 0.5]},
+        "training": {**_SGD, "warmup": 0.05}, "space": {**_SPACE, "lr": (*_LR, 0.2, 0.5)},
     },
     "mu3net-2022": {
-        **_SUCCESSOR, "mutable_rates": True, "rate_steps": [round(0.02 * i, 2) for i in range(1, 16)],
+        **_SUCCESSOR, "mutable_rates": True, "rate_steps": tuple(round(0.02 * i, 2) for i in range(1, 16)),
         "rates": {"clone": 0.1, "adapter": 0.1, "hyperparameter": 0.1, "layers": 0.1, "optimizer": 0.1},
         "optimizer_state": "mutable", "size": 0.99, "compute": 0.99, "population": 7,
         "training": {**_SGD, "warmup": 0.02}, "space": {**_SPACE, "lr": _LR},
     },
     "mu4net-2023": {
-        **_SUCCESSOR, "mutable_rates": True, "rate_steps": [round(0.02 * i, 2) for i in range(1, 16)],
+        **_SUCCESSOR, "mutable_rates": True, "rate_steps": tuple(round(0.02 * i, 2) for i in range(1, 16)),
         "rates": {"clone": 0.1, "hyperparameter": 0.1, "layers": 0.1, "paths": 0.3}, "adapter": None,
-        "multipath": {"paths": [2, 3], "main": 0.8, "lr_mult": 0.05}, "size": 0.99, "compute": 0.99,
+        "multipath": {"paths": (2, 3), "main": 0.8, "lr_mult": 0.05}, "size": 0.99, "compute": 0.99,
         "population": 4, "survivors": "decay",
         "training": {**_SGD, "lr": 0.02, "momentum": 0.8, "nesterov": True, "warmup": 0.02},
-        "space": {**_SPACE, "lr": [*_LR, 0.2, 0.5, 1.0]},
+        "space": {**_SPACE, "lr": (*_LR, 0.2, 0.5, 1.0)},
     },
 }
 

@@ -64,6 +64,7 @@ class Laid:
         steps: the steps of a path.
         inputs: a port for each input; those of the tasks when not given.
         output: of `steps`, the one that heads read; the last when not given.
+        shared: names of modules, such as a decoder's, that are one with those of the same name in other `roots`.
     """
 
     preset: str | None = None
@@ -71,6 +72,7 @@ class Laid:
     steps: Mapping[str, Any] | None = None
     inputs: Mapping[str, Any] | None = None
     output: str | None = None
+    shared: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The root as a configuration has it."""
@@ -79,7 +81,7 @@ class Laid:
 
     def path(self, inputs: Mapping[str, Port], place: str = "`root`") -> Path:
         """The path, reading these inputs where it does not say which by itself."""
-        data = self.to_json()
+        data = {key: item for key, item in self.to_json().items() if key != "shared"}
         if self.preset is None:
             ports = {name: port_to_json(port) for name, port in inputs.items()}
             return path_from({"inputs": ports, **data}, source=place)
@@ -163,8 +165,11 @@ def path_of(root: AnyRoot, tasks: Sequence[Task], families: Families, place: str
 def paths_of(roots: Mapping[str, AnyRoot], tasks: Sequence[Task], families: Families) -> dict[str, Path | str]:
     """Several roots; each reads the first inputs of tasks that it can read and that no root before it reads.
 
-    Modules are called after their root, so that those of different roots are different modules; a module to which
-    `steps` give a `name` is the same in all roots that name it so.
+    Modules are called after their root, so that those of different roots are different modules; but those that a root
+    says are `shared`, or to which its `steps` give a `name`, are the same in all roots that call them so.
+
+    Raises:
+        ConfigError: a root shares a module that it does not have.
     """
     found: dict[str, Path | str] = {}
     for name, root in roots.items():
@@ -173,7 +178,13 @@ def paths_of(roots: Mapping[str, AnyRoot], tasks: Sequence[Task], families: Fami
         left = [task for task in tasks if dict(task.inputs) not in taken]
         path = path_of(root, left or tasks, families, f"roots.{name}")
         if isinstance(path, Path):
-            same = set(_names(root.steps)) if isinstance(root, Laid) else set()
+            said = set(root.shared or ()) if isinstance(root, Laid) else set()
+            if unknown := sorted(said - set(path.drafts())):
+                raise ConfigError(
+                    f"`roots.{name}`: `shared` must name modules of this root, one of {sorted(path.drafts())}, found "
+                    f"{unknown}."
+                )
+            same = said | set(_names(root.steps)) if isinstance(root, Laid) else said
             path = path.map_refs(
                 lambda ref, name=name, same=same:  # type: ignore[misc]
                 replace(ref, name=f"{name}/{ref.name}") if isinstance(ref, Draft) and ref.name not in same else ref

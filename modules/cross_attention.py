@@ -34,7 +34,7 @@ class CrossAttention(Module):
     """
 
     family = "cross_attention"
-    reference = "Bakshandaeva et al. 2021, Fusion Brain (2111.10974), section 4; Vaswani et al. 2017 (1706.03762)"
+    reference = "Bakshandaeva et al. 2021, Fusion Brain (2111.10974); Vaswani et al. 2017 (1706.03762)"
 
     def __init__(self, ports: tuple[Port, ...], *, heads: int) -> None:
         super().__init__()

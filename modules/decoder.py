@@ -32,6 +32,8 @@ class Decoder(Module):
         heads: attention heads; must divide the dim of the first port.
         ff: width of the feed-forward part, in multiples of the dim.
         causal: whether a token attends only to itself and those before it.
+        chained: whether the second attention asks with what the first gave, `y`, and not with `x + y`, so that
+            `h = x + y + attend(norm(y), norm(memory))`, as in MultiModel.
         residual_scale: factor on the initial weights that write into the residual stream; at 0 the block starts as
             the identity.
 
@@ -54,7 +56,7 @@ class Decoder(Module):
 
     def __init__(
         self, ports: tuple[Port, ...], *, heads: int, ff: int = 4, causal: bool = True,
-        residual_scale: float = 1.0,
+        chained: bool = False, residual_scale: float = 1.0,
     ) -> None:
         super().__init__()
         tokens = [port for port in ports if isinstance(port, Tokens)]
@@ -65,6 +67,7 @@ class Decoder(Module):
         if dim % whole("heads", heads):
             raise ValueError(f"`heads` must divide the dim {dim} of the tokens, found {heads}.")
         self.causal, self.residual_scale = flag("causal", causal), number("residual_scale", residual_scale)
+        self.chained = flag("chained", chained)
         self.norm_self = nn.LayerNorm(dim)
         self.attend_self = Attention(dim, dim, heads)
         self.norm = nn.LayerNorm(dim)
@@ -92,9 +95,10 @@ class Decoder(Module):
         if self.causal:
             allowed = causal_mask(x.shape[1], real, x.device)
         normed = self.norm_self(x)
-        x = x + context.at(self, "self_attended", self.attend_self(normed, normed, allowed))
+        own = context.at(self, "self_attended", self.attend_self(normed, normed, allowed))
+        x = x + own
         readable = None if places is None else places[:, None, None, :]
-        attended = self.attend(self.norm(x), self.norm_memory(memory), readable)
+        attended = self.attend(self.norm(own if self.chained else x), self.norm_memory(memory), readable)
         x = x + context.at(self, "attended", attended)
         inner = context.at(self, "inner", F.gelu(self.up(self.norm_ff(x))))
         return like(inputs[0], x + context.at(self, "transformed", self.down(inner)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -108,4 +109,4 @@ def expert_parts(parts: Mapping[str, Any], reads: Port, dim: int | None = None) 
 
 def run_of(parts: Mapping[int, Module], context: Context) -> dict[int, Callable[[Tensor], Tensor]]:
     """Expert parts as `mixed` reads them."""
-    return {e: (lambda x, expert=expert: expert(x, context=context)) for e, expert in parts.items()}
+    return {e: partial(expert, context=context) for e, expert in parts.items()}

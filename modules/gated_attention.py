@@ -56,6 +56,7 @@ class GatedAttention(Module):
                 f"`places` of family `gated_attention` must add up to the spatial cache and be no more than the "
                 f"temporal one is long, found {self.places} for {spatial} and {temporal}"
             )
+        self.steps = [step for step, count in enumerate(self.places) for _ in range(count)]
         self.heads = divisor(heads, dim)
         self.norm, self.norm_space, self.norm_ff = (nn.LayerNorm(dim) for _ in range(3))
         self.query, self.query_space = nn.Linear(dim, dim), nn.Linear(dim, dim)
@@ -77,8 +78,7 @@ class GatedAttention(Module):
         key, value = self.key_value(temporal).chunk(2, -1)
         read, weights = attend(self.query(self.norm(x)), key, value, mask, self.heads)
         x = x + self.project(read)
-        step = torch.repeat_interleave(torch.tensor(self.places, device=x.device))
-        gate = weights.mean(1)[..., step]
+        gate = weights.mean(1)[..., torch.tensor(self.steps, device=x.device)]
         key, value = self.key_value_space(spatial).chunk(2, -1)
         read, _ = attend(self.query_space(self.norm_space(x)), key, value, seen, self.heads, gate[:, None])
         x = x + self.project_space(read)

@@ -126,6 +126,10 @@ class Delta(nn.Module):
         """The host's parameters as this delta changes them."""
         return dict(host)
 
+    def weights_in(self, host: Mapping[str, Tensor], context: Context) -> dict[str, Tensor]:
+        """The host's parameters in one pass: as `weights` says, but for deltas that draw noise in training mode."""
+        return self.weights(host)
+
     def inside(self, *condition: Value) -> Mapping[str, Callable[[Any], Any]]:
         """By site of the host, what is done to the value there; `condition` are the values that the delta reads."""
         return {}

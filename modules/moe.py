@@ -132,7 +132,7 @@ class MoE(Module):
 
         def each(value: Tensor) -> Tensor:
             """A value for each sample (B, c) as one for each row."""
-            value = value.expand(len(x), -1)
+            value = value.expand(x.shape[0], -1)
             if x.ndim == 2:
                 return value
             value = value[:, None].expand(-1, x.shape[1], -1)

@@ -382,7 +382,7 @@ def _call(module: Module, deltas: list[tuple[Delta, list[Value]]], reads: list[V
     weights = before
     changes: dict[str, list[Callable[[Any], Any]]] = {}
     for delta, condition in deltas:
-        weights = delta.weights(weights)
+        weights = delta.weights_in(weights, context)
         for site, change in delta.inside(*condition).items():
             changes.setdefault(site, []).append(change)
     changed = {name: tensor for name, tensor in weights.items() if tensor is not before[name]}

@@ -28,7 +28,7 @@ def shared_share(paths: Mapping[str, Path], families: Families = BUILT_IN) -> fl
         >>> round(shared_share({"one": path("b"), "two": path("c")}), 3)
         0.333
 
-    Reference: Bakshandaeva et al. 2021, Fusion Brain (2111.10974), section 5.
+    Reference: Bakshandaeva et al. 2021, Fusion Brain (2111.10974).
     """
     held: Counter[str] = Counter()
     sizes: dict[str, int] = {}

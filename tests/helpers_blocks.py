@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import torch
@@ -14,12 +14,12 @@ from pathways.evolve.mutate_blocks import insert_block, replace_block, replace_h
 from pathways.evolve.mutate_branches import add_branch
 from pathways.evolve.mutate_deltas import add_delta
 from pathways.evolve.paths import with_head
-from pathways.modules import BUILT_IN, Draft, Families, Frozen, Image, Init, ModuleSpec, Signal, Tokens, Vector
+from pathways.modules import BUILT_IN, Draft, Families, Frozen, Image, Init, Masked, ModuleSpec, Signal, Tokens, Vector
 from pathways.modules.ports import example
 from pathways.path import Path, Step
 from pathways.pool import Pool
 from pathways.preset import preset, presets
-from pathways.task import Classes, Split, Task
+from pathways.task import Classes, Sequences, Spans, Split, Target, Task, fits
 from pathways.testing.fake import sha
 from pathways.trainer import Trainer
 
@@ -77,12 +77,18 @@ def puts(what: What, path: Path, families: Families = BUILT_IN) -> Iterator[tupl
         yield f"route {step}", lambda p, s=step, own=own: add_branch(p, s, own, what, families)
         for host in range(len(path.steps[step].modules)):
             yield f"in {step}", lambda p, s=step, host=host: add_delta(p, s, what, host, families)
-    yield "head", lambda p: replace_head(old_head(p, families), what, families)
+    for target in TARGETS:
+        yield f"head for {target.kind}", lambda p, t=target: replace_head(old_head(p, t, families), what, families)
 
 
-def old_head(path: Path, families: Families) -> Path:
+LENGTH = 5
+"""Of values whose length varies, as `example` makes them."""
+TARGETS: tuple[Target, ...] = (Classes(3), Sequences(3), Spans(LENGTH))
+
+
+def old_head(path: Path, target: Target, families: Families) -> Path:
     """The path with a head that no fresh one equals."""
-    return with_head(path, Classes(3), start=Init(7), families=families)
+    return with_head(path, target, start=Init(7), families=families)
 
 
 def found(what: str, families: Families = BUILT_IN) -> tuple[str, str, Put] | None:
@@ -100,15 +106,24 @@ def found(what: str, families: Families = BUILT_IN) -> tuple[str, str, Put] | No
     return None
 
 
-def task_for(inputs: Mapping, n: int = 12) -> Task:
-    """A task of random samples."""
-    generator = torch.Generator().manual_seed(1)
+def task_for(path: Path, families: Families, n: int = 12) -> Task:
+    """A task of random samples, with what the path's head answers for a target."""
+    port, generator = path.ports(families)[path.output], torch.Generator().manual_seed(1)
+    target: Target = next(target for target in TARGETS if fits(target, port))
 
     def split() -> Split:
-        return Split({name: example(port, n, generator) for name, port in inputs.items()}, torch.arange(n) % 3)
+        values = {name: example(each, n, generator, LENGTH) for name, each in path.inputs.items()}
+        targets = torch.arange(n) % 3
+        if isinstance(target, Spans):
+            return Split(values, torch.zeros(n, 2, dtype=torch.long))
+        if isinstance(target, Sequences):
+            masks = [value.mask for value in values.values() if isinstance(value, Masked)]
+            targets = targets[:, None].expand(n, port.length or LENGTH)
+            return Split(values, targets.where(masks[0], -100) if masks else targets)
+        return Split(values, targets)
 
     splits = {name: split() for name in ("train", "validation", "test")}
-    return Task("random", inputs, Classes(3), splits, allow_duplicates=True)
+    return Task(f"random {target.kind}", path.inputs, target, splits, allow_duplicates=True)
 
 
 class Bench:
@@ -120,7 +135,7 @@ class Bench:
 
     def train(self, path: Path, steps: int = 2) -> Result:
         """The result of a path with a head."""
-        task = task_for(path.inputs)
+        task = task_for(path, self.families)
         self.trainer.provide(task.without_test())
         training = Training(steps=steps, batch=4)
         [result] = self.trainer.run([Candidate({task.name: path}, training, {task.name: task.fingerprint})])

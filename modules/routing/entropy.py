@@ -90,7 +90,7 @@ class EntropyRouter(Module):
         local = shares.T @ entropy(p)
         # A modality without rows has no mean: the entropy of nothing has no finite slope.
         spread = entropy((shares.T @ p).clamp_min(1e-9))
-        short = (p.new_tensor(self.thresholds) - spread).clamp_min(0)
+        short = torch.stack([(t - h).clamp_min(0) for t, h in zip(self.thresholds, spread, strict=True)])
         return ((self.local * local + self.balance * short) * (count > 0)).sum()
 
     def flops(self) -> int:

@@ -19,7 +19,7 @@ def bottleneck(
     """From layer `fuse_from` on, each input attends to its own tokens and to `bottlenecks` tokens that all share.
 
     `[z_m; x_m] <- block([z; x_m])` for each input `m`, then `z <- mean_m z_m` (as the published code has it), or, one
-    after another, `z <- z_m` (as its equation 8 may be read). Nothing else passes between the inputs.
+    after another, `z <- z_m` (as the text may be read). Nothing else passes between the inputs.
 
     Args:
         inputs: the port of each input.

@@ -34,7 +34,7 @@ def frozen_trunk(
         >>> path.steps["looked"].reads
         ('image.any_length', 'text.trunk2')
 
-    Reference: Bakshandaeva et al. 2021, Fusion Brain (2111.10974), section 4.
+    Reference: Bakshandaeva et al. 2021, Fusion Brain (2111.10974).
     """
     if asks is not None and (asks not in inputs or len(inputs) < 2):
         raise ValueError(f"`asks` must be one of at least two inputs, found {asks!r} of {list(inputs)}")

@@ -1,6 +1,6 @@
 """Early, middle and late fusion: where several inputs meet.
 
-Reference: Baltrušaitis et al. 2019, Multimodal machine learning (1705.09406), section 5.1.
+Reference: Baltrušaitis et al. 2019, Multimodal machine learning (1705.09406), model-agnostic fusion.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def group(
         >>> path.ports()["layer1"], path.ports()["joined"], list(path.drafts())[-1]
         (Tokens(length=12, dim=8), Vector(dim=24), 'joined')
 
-    Reference: Huang et al. 2024, Group diffusion transformers (2410.15027), section 3.2.
+    Reference: Huang et al. 2024, Group diffusion transformers (2410.15027).
     """
     own = dict(inputs)
     lay = Layout(own, block_of(block, heads), dim, None)

@@ -35,7 +35,7 @@ def two_stream(
         >>> [name for name in path.steps if name.startswith("image")], path.ports()["text.stream"]
         ([], Tokens(length=None, dim=8))
 
-    Reference: Lin et al. 2020, InterBERT (2003.13198), section 2.1.
+    Reference: Lin et al. 2020, InterBERT (2003.13198).
     """
     if read is not None and read not in inputs:
         raise ValueError(f"`read` must be one of the inputs {list(inputs)}, found {read!r}")

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from helpers_blocks import CHAINS, as_frozen, families_of
+from helpers_blocks import CHAINS, Bench, as_frozen, families_of, headed, paths
 from helpers_munet import NEVER, VIEW, told
 from helpers_tiny import Counting, interrupt_after
 from torch import nn
@@ -27,14 +27,14 @@ SOME = {"blocks": ("adapter", "linear", "transformer"), "deltas": ("lora",), "ro
 
 
 class Always:
-    """Everything of these kinds happens."""
+    """Everything of these kinds happens, or a share of it."""
 
-    def __init__(self, *kinds, seed=0):
-        self.kinds, self.rng, self.asked = kinds, np.random.default_rng(seed), []
+    def __init__(self, *kinds, seed=0, share=1.0):
+        self.kinds, self.share, self.rng, self.asked = kinds, share, np.random.default_rng(seed), []
 
     def happens(self, name, kind):
         self.asked.append(name)
-        return kind in self.kinds
+        return kind in self.kinds and (self.share == 1 or self.rng.random() < self.share)
 
 
 # -- what is drawn ----------------------------------------------------------------------------------------------------
@@ -192,6 +192,18 @@ def test_rates_of_a_step_s_own_name_are_inherited():
     said = {word for _ in range(4) for c in told(search, fake_result) for word in c.labels["mutations"]}
     assert said <= {"probe", "insert linear after a"}
     assert "insert linear after a" in said
+
+
+@pytest.mark.parametrize("name", ["images", "masked tokens", "mixture-of-mlps", "text-encoder", "progressive"])
+def test_what_all_of_it_makes_of_a_path_trains(name, tmp_path):
+    bench = Bench(tmp_path)
+    path = bench.frozen(paths()[name])
+    every = {use: resolved(use, "all", BUILT_IN) for use in CHOICES}
+    for seed in range(2):
+        path, words = change_blocks(path, every, BUILT_IN, Always(*BLOCK_KINDS, share=0.4, seed=seed))
+        result = bench.train(headed(path))
+        assert result.ok, (words, result.failure)
+        path = path.trained(result.blobs)
 
 
 # -- a run ------------------------------------------------------------------------------------------------------------

@@ -198,6 +198,10 @@ def test_tokens_of_a_source_are_joined_where_readers_can_use_more():
     assert made.ports()["a+learned_tokens+out1"] == Tokens(5 + length, 8)
     assert chain_of(made) == ["a", "a+learned_tokens+out1", "b", "pooled"]
     assert drop_block(made, "a+learned_tokens").hash == TOKENS.hash
+    source = made.steps["a+learned_tokens"].modules[0].spec
+    other = replace_block(as_frozen(made), "a+learned_tokens", source)
+    assert list(other.drafts()) == ["a+learned_tokens"]
+    assert list(other.steps) == list(made.steps)
     flat = as_frozen(chain(Tokens(5, 8), a=TRANSFORMER, flat=ModuleSpec("flatten"), c=LINEAR))
     with pytest.raises(PathError, match="family `learned_tokens` does not fit at 'a'"):
         insert_block(flat, "a", "learned_tokens")

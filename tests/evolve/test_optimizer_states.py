@@ -204,6 +204,25 @@ def test_h3_mu2_champions_keep_their_states_and_later_clones_start_with_them(sys
         assert opened.verify().ok
 
 
+@pytest.mark.parametrize("training", [
+    {"optimizer": "adamw", "lr": 0.01, "steps": 12, "batch": 8}, {**STEPS, "momentum": 0.0}, {**STEPS, "steps": 0},
+], ids=["adamw", "without momentum", "without steps"])
+def test_h3_other_optimizers_carry_what_they_have(tmp_path: FilePath, training: dict[str, Any]) -> None:
+    """Of a child some modules begin with a state and others without, such as a new head; none fails for it."""
+    settings = replace(CLONES, training=training, space={"momentum": [0.0, 0.9]} if "momentum" in training else {},
+                       rates={"clone": 0.9, "hyperparameter": 0.9}, scratch_training={"steps": 12})
+    engine = Counting()
+    with System.create(tmp_path / "run", root=tiny_root()) as system:
+        for name in ("one", "two"):
+            system.learn(task_of(name), settings, engine)
+        clones = [draft for key in engine.trained for draft in warm(system.ledger.candidate(key))]
+        assert clones
+        failures = [found.failure for found in system.ledger.known(engine.trained).values()]
+        assert not any(failures), failures
+        assert set(system.pool) == system.reachable()
+        assert system.verify().ok
+
+
 def test_a_damaged_state_is_found_and_names_its_task(system: System) -> None:
     state = next(iter(system.champions["one"].optimizers.values()))
     system.pool.path(state).write_bytes(b"other")

@@ -10,6 +10,7 @@ from helpers_tiny import DIM, task_of
 
 from pathways.data.sklearn_sets import digits_tasks
 from pathways.errors import ConfigError
+from pathways.evolve.paths import side_by_side
 from pathways.experiments.cli import main
 from pathways.experiments.config import config_from, resolved
 from pathways.experiments.plan import plan
@@ -18,6 +19,7 @@ from pathways.experiments.runner import make_root
 from pathways.modules import BUILT_IN, Image, ModuleSpec, Vector
 from pathways.path import Path
 from pathways.preset import preset
+from pathways.system import System
 from pathways.task import Task
 
 STEPS = {"a": {"module": {"family": "linear", "config": {"dim": 4}}}, "b": {"module": {"family": "detach"}}}
@@ -143,6 +145,24 @@ def test_a_module_that_steps_name_is_one_in_all_roots() -> None:
     ]
 
 
+def test_roots_share_the_modules_that_they_say() -> None:
+    def asked(task: str, shared: list[str]) -> dict[str, Any]:
+        return {"wiring": {"task_queries": {"task": task, "dim": 8, "heads": 2, "layers": 1}}, "shared": shared}
+
+    made = config(roots={"a": asked("a", ["talk1", "ask1"]), "b": asked("b", ["ask1"])})
+    assert config_from(resolved(made), "again") == made
+    tasks = [narrow(), wide()]
+    roots = make_root(made, tasks, BUILT_IN)
+    assert isinstance(roots, dict)
+    first, second = (set(root.drafts()) for root in roots.values() if isinstance(root, Path))
+    assert first & second == {"ask1"}
+    assert {"talk1", "b/talk1"} <= first | second
+    trunks = {name: root for name, root in roots.items() if isinstance(root, Path)}
+    assert side_by_side(trunks) == trunks  # in a network of both it is one module
+    with pytest.raises(ConfigError, match=r"`roots.a`: `shared` must name modules .* found \['tell1'\]"):
+        make_root(config(roots={"a": asked("a", ["tell1"]), "b": asked("b", [])}), tasks, BUILT_IN)
+
+
 def test_the_plan_takes_each_tasks_root() -> None:
     chain = {"architecture": [{"family": "linear", "dim": 3}]}
     munet = {"munet": {"generations": 1, "children": 2, "probes": 1, "scratch_generations": 0}}
@@ -203,7 +223,7 @@ def test_a_run_of_a_preset_is_planned_and_learned(tmp_path, capsys) -> None:
     file.write_text(yaml.safe_dump({
         "name": "tiny", "root": {"steps": {"flat": {"module": {"family": "flatten"}}, **STEPS}},
         "tasks": [{"source": "digits_tasks", "groups": [[0, 1]]}], "training": {"steps": 2, "batch": 4},
-        "strategy": {"munet": {"generations": 0, "scratch_generations": 0}}, "engine": {"workers": 1, "stack": 1},
+        "strategy": {"munet": {"generations": 0, "scratch_generations": 0}}, "engine": {"workers": 0, "stack": 1},
     }, sort_keys=False))
     assert main(["run", str(file), "--dry-run"]) == 0
     assert main(["run", str(file), "--out", str(tmp_path / "out")]) == 0
@@ -213,3 +233,35 @@ def test_a_run_of_a_preset_is_planned_and_learned(tmp_path, capsys) -> None:
     assert kept["root"]["steps"]["a"] == {**STEPS["a"], "reads": ["flat"]}  # resolved: nothing is left to defaults
     assert kept["root"]["output"] == "b"
     assert Laid(**kept["root"]).to_json() == kept["root"]
+
+
+def test_a_run_with_roots_for_images_and_tables_is_learned_and_compared(tmp_path, capsys) -> None:
+    file, out = tmp_path / "run.yaml", tmp_path / "out"
+    file.write_text(yaml.safe_dump({
+        "name": "two-kinds",
+        "roots": {
+            "image": {"architecture": [{"family": "flatten"}, {"family": "linear", "dim": 6}]},
+            "table": {"preset": "mlp"},
+        },
+        "tasks": [
+            {"source": "digits_tasks", "groups": [[0, 1]]}, "wine", {"source": "digits_tasks", "groups": [[2, 3]]},
+        ],
+        "training": {"steps": 2, "batch": 4},
+        "strategy": {"munet": {"generations": 1, "children": 1, "scratch_generations": 0}},
+        "controls": ["independent", "fine-tune", "joint"], "engine": {"workers": 0, "stack": 1},
+    }, sort_keys=False))
+    assert main(["run", str(file), "--dry-run"]) == 0
+    assert main(["run", str(file), "--out", str(out)]) == 0
+    assert main(["run", str(file), "--out", str(out)]) == 0  # the same run, which has nothing left to do
+    assert main(["verify", str(out)]) == 0
+    with System.open(out) as system:
+        assert list(system.roots) == ["image", "table"]
+        assert [sorted(record.inputs) for record in system.records.values()] == [["image"], ["features"], ["image"]]
+        joint = {task: Path.from_json(system.ledger.control("joint", task)["paths"][task]) for task in system.records}
+        first, table, last = (set(path.frozen()) for path in joint.values())
+        assert len(first & last) == 2
+        assert not table & (first | last)
+    other = file.read_text().replace("preset: mlp", "architecture: [{family: linear, dim: 6}]")
+    file.write_text(other)
+    assert main(["run", str(file), "--out", str(out)]) == 2
+    assert "another configuration: `roots.table." in capsys.readouterr().err

@@ -45,7 +45,7 @@ def test_b26_gates_are_chosen_from_the_squeezed_input():
 
 
 def test_b26_two_conflicting_tasks_choose_different_channels():
-    """One task wants the sum of the first four channels, the other minus that of the last; P is shared."""
+    """Of one output, one task wants the sum of the first four channels, the other that of the last; P is shared."""
     host, suite = sum_of_channels(), TestChannelGateVector()
     squeeze = build(ModuleSpec("linear", {"dim": 4}), [Vector(8)], seeded(5))
     spec = ModuleSpec("channel_gate", {"hidden": 4, "channels": 8}, parts={"squeeze": SQUEEZE})

@@ -21,6 +21,11 @@ class TestDecoderNotCausal(ModuleFamilySuite):
     ports = (Tokens(None, 8), Tokens(3, 8))
 
 
+class TestDecoderChained(ModuleFamilySuite):
+    spec = ModuleSpec("decoder", {"heads": 2, "chained": True})
+    ports = (Tokens(4, 8), Tokens(None, 8))
+
+
 def make(*ports, **config):
     block = build(ModuleSpec("decoder", {"heads": 2, **config}), ports, torch.Generator().manual_seed(0))
     return block.eval()
@@ -65,6 +70,17 @@ def test_b2_each_of_the_three_parts_adds_to_the_residual_stream():
     # Only the attention to the encoder reads the memory.
     block = silenced(make(*ports), "attend.project")
     assert torch.equal(block(x, memory, context=Context()), block(x, -memory, context=Context()))
+
+
+def test_b2_chained_the_three_parts_are_the_input_and_both_attentions():
+    block = silenced(make(Tokens(4, 8), Tokens(5, 6), chained=True, causal=False), "down")
+    x, memory = noise(2, 4, 8), noise(2, 5, 6, seed=2)
+    normed = block.norm_self(x)
+    own = block.attend_self(normed, normed)
+    read = block.attend(block.norm(own), block.norm_memory(memory))
+    torch.testing.assert_close(block(x, memory, context=Context()), x + own + read, atol=1e-6, rtol=1e-6)
+    serial = silenced(make(Tokens(4, 8), Tokens(5, 6), causal=False), "down")
+    assert not torch.allclose(serial(x, memory, context=Context()), x + own + read, atol=1e-2)
 
 
 def test_b2_agreement_with_the_decoder_of_torch():

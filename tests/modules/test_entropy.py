@@ -129,3 +129,14 @@ def test_what_fits():
 def test_bad_settings_are_named(config, message):
     with pytest.raises(ValueError, match=message):
         build(ModuleSpec("entropy_router", config), [Vector(4)])
+
+
+def test_r2_modalities_in_paths_of_their_own_are_told_apart():
+    """Two passes of one router with one context: the loss is that of each modality, not of both mixed."""
+    module, context = router(1), Context()
+    values = [mean + 0.1 * torch.randn(10, 8, generator=seeded(i)) for i, mean in enumerate((2.0, -2.0))]
+    for x in values:
+        module(x, context=context)
+    together = float(context.total_loss().detach())
+    assert together == pytest.approx(sum(loss_of(module, x) for x in values), rel=1e-5)
+    assert together > loss_of(module, torch.cat(values)) + 0.1

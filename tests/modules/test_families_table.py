@@ -74,6 +74,12 @@ def test_examples_run(file):
     assert found.failed == 0
 
 
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_every_family_says_with_what_it_fits(name):
+    cls = BUILT_IN[name]
+    assert getattr(cls, "head", False) or cls.fitting.__func__ not in (Module.fitting.__func__, Delta.fitting.__func__)
+
+
 PORTS = (
     Vector(1), Vector(6), Image(1, 1, 1), Image(3, 5, 4), Image(8, 2, 2), Tokens(1, 1), Tokens(9, 7), Tokens(None, 6),
     Ids(5, 9), Ids(None, 2), Signal(1, 1), Signal(4, 9), Signal(3, None),

@@ -248,7 +248,7 @@ def test_a_router_weights_images_and_masked_tokens(port: Port, spec: ModuleSpec)
 
 def test_a_router_that_does_not_read_the_port_is_refused() -> None:
     router = draft("router", "topk_router", experts=2, k=2)
-    with pytest.raises(PathError, match="its router: family `topk_router` reads one Vector"):
+    with pytest.raises(PathError, match="its router: family `topk_router` reads Vectors"):
         step_path(Tokens(None, 4), linear("a", 3), linear("b", 3), combine=router).ports()
 
 

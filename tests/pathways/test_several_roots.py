@@ -10,10 +10,13 @@ import yaml
 from helpers_tiny import TRAINING, FixedPath, chain, linear, task_of, tiny_root
 
 from pathways import System
+from pathways.candidate import Training
 from pathways.choose_root import root_for
 from pathways.errors import ConfigError, PathwaysError
 from pathways.evolve import MuNet
+from pathways.evolve.at_once import AtOnce, waves_by_affinity
 from pathways.evolve.controls import FineTune, HeadOnly, Independent, Joint
+from pathways.evolve.grouping import Grouping, divide
 from pathways.evolve.joint import shared_network
 from pathways.evolve.paths import side_by_side, with_head
 from pathways.graph import path_graph
@@ -200,3 +203,23 @@ def test_a_root_may_be_frozen_and_another_not(system: System, tmp_path: FilePath
         mixed.compare([task_of("two")], HeadOnly(steps=2))
         with pytest.raises(ConfigError, match=r"`root` must be frozen .* found untrained modules \['a'\]"):
             mixed.compare([wide("three")], HeadOnly(steps=2))
+
+
+def test_affinity_needs_one_trunk_for_all_its_tasks(system: System) -> None:
+    tasks = [task_of("n1"), wide("w1"), task_of("n2")]
+    with pytest.raises(ConfigError, match=r"`roots` must hold one .* strategy `grouping` have, found only \['narrow'"):
+        divide(system, tasks, Grouping(budget=2))
+    alike = [task_of("n1"), task_of("n2"), task_of("n3")]
+    groups, affinity = divide(system, alike, Grouping(budget=2, training=Training(steps=4, batch=8), every=2))
+    assert affinity is not None
+    assert sorted(task.name for group in groups for task in group) == ["n1", "n2", "n3"]
+
+
+def test_waves_by_transfer_measure_each_task_on_its_own_root(system: System) -> None:
+    tasks = [task_of("n1"), wide("w1"), task_of("n2")]
+    rule = AtOnce("logme", training=Training(steps=4, batch=8))
+    waves, affinity = waves_by_affinity(system, tasks, rule)
+    assert affinity is not None
+    assert sorted(name for wave in waves for name in wave) == ["n1", "n2", "w1"]
+    with pytest.raises(ConfigError, match=r"`roots` must hold one .* by affinity` have, found only"):
+        waves_by_affinity(system, tasks, AtOnce(training=Training(steps=40, batch=8)))
