@@ -13,25 +13,11 @@ from itertools import product
 
 from pathways.convert import Glue, conversion, through, ways
 from pathways.errors import PathError
-from pathways.modules import BUILT_IN, Families, ModuleSpec, Port, Tokens, facts
+from pathways.modules import BUILT_IN, Families, ModuleSpec, Port, Tokens
 from pathways.path import Path, Step
 
-from .fitted import (
-    What,
-    checked,
-    family_of,
-    free,
-    fresh_draft,
-    glue_draft,
-    glue_name,
-    is_head,
-    offers,
-    put,
-    require_place,
-    require_step,
-    spliced,
-    why_not,
-)
+from .fitted import What, family_of, free, fresh_draft, glue_draft, glue_name, offers, put, refused, spliced
+from .mutated import checked, require_place, require_step
 from .outline import bare, end_of
 
 
@@ -83,7 +69,7 @@ def insert_block(
                 refusals.append(str(error))
     if not also and (joined := _joined(path, place, name, what, families)) is not None:
         return joined
-    raise _refused(what, after, [ports[read] for read in (place, *also)], refusals, families)
+    raise refused(what, after, [ports[read] for read in (place, *also)], refusals, families)
 
 
 def replace_block(path: Path, step: str, what: What, families: Families = BUILT_IN) -> Path:
@@ -114,7 +100,7 @@ def replace_block(path: Path, step: str, what: What, families: Families = BUILT_
                 return checked(path, put(without, step, spec, glue, behind, step), families)
             except PathError as error:
                 refusals.append(str(error))
-    raise _refused(what, step, [ports[read] for read in reads], refusals, families, wanted)
+    raise refused(what, step, [ports[read] for read in reads], refusals, families, wanted)
 
 
 def drop_block(path: Path, step: str, families: Families = BUILT_IN) -> Path:
@@ -149,46 +135,6 @@ def drop_block(path: Path, step: str, families: Families = BUILT_IN) -> Path:
         f"step {step!r} cannot be dropped: {'; '.join(refusals) or 'it reads nothing'}: put another module there "
         f"instead (`replace_block`)."
     )
-
-
-def replace_head(path: Path, what: What, families: Families = BUILT_IN) -> Path:
-    """Put a fresh head in place of a path's, with as many outputs; it reads what the old one read.
-
-    Args:
-        path: with a head.
-        what: the name of a head's family or a spec.
-        families: the families that specs may name.
-
-    Raises:
-        PathError: the path has no head, the family is none, or it does not fit.
-
-    Example:
-        >>> from pathways.modules import Draft, ModuleSpec, Vector
-        >>> head = Draft("head", ModuleSpec("classifier", {"classes": 3}))
-        >>> path = Path({"x": Vector(4)}, {"head": Step((head,), ("x",))}, "head")
-        >>> replace_head(path, "regressor").steps["head"].modules[0].spec.config["values"]
-        3
-    """
-    if not getattr(families[family_of(what)], "head", False):
-        raise PathError(f"`what` must be a head, found family `{family_of(what)}`: `replace_block` puts it elsewhere.")
-    if not is_head(path, path.output, families):
-        raise PathError(f"`path` must end in a head, found step {path.output!r}: a headless path has none to replace.")
-    ports, step = path.ports(families), path.output
-    without = bare(path, step)
-    reads = without.steps[step].reads
-    refusals: list[str] = []
-    for way in product(*(list(ways(ports[read])) for read in reads)):
-        try:
-            found = tuple(through(ports[read], glue, families) for read, glue in zip(reads, way, strict=True))
-        except ValueError:
-            continue
-        for spec in _heads(what, found, ports[step], families):
-            glue = tuple(zip(reads, way, strict=True))
-            try:
-                return checked(path, put(without, step, spec, glue, (), step), families)
-            except PathError as error:
-                refusals.append(str(error))
-    raise _refused(what, step, [ports[read] for read in reads], refusals, families, ports[step])
 
 
 def _readings(
@@ -246,33 +192,4 @@ def _joined(path: Path, after: str, name: str, what: What, families: Families) -
     return None
 
 
-def _heads(what: What, ports: tuple[Port, ...], wanted: Port, families: Families) -> Iterator[ModuleSpec]:
-    """The heads to try: the spec, or the family with as many outputs, whatever it calls them."""
-    if isinstance(what, ModuleSpec):
-        specs = [what]
-    else:
-        cls = families[what]
-        config = cls.fitting(ports) or {}  # type: ignore[arg-type]
-        counts = [{name: size} for name in ("classes", "values", "dim") for size in wanted.shape]
-        specs = [ModuleSpec(what, {**config, **count}, cls.version) for count in [*counts, {}]]
-    for spec in specs:
-        try:
-            if facts(spec, ports, families=families).output == wanted:
-                yield spec
-        except ValueError:
-            continue
-
-
-def _refused(
-    what: What, place: str, found: Sequence[Port], refusals: Sequence[str], families: Families,
-    wanted: Port | None = None,
-) -> PathError:
-    given = ", ".join(map(str, found)) or "nothing"
-    there = f" and must give {wanted}" if wanted is not None else ""
-    why = refusals[0] if refusals else why_not(what, found, families)
-    return PathError(
-        f"family `{family_of(what)}` does not fit at {place!r}, where it is given ({given}){there}: {why.rstrip('.')}."
-    )
-
-
-__all__ = ["drop_block", "insert_block", "replace_block", "replace_head"]
+__all__ = ["drop_block", "insert_block", "replace_block"]

@@ -14,18 +14,8 @@ from pathways.errors import PathError
 from pathways.modules import BUILT_IN, Delta, Families, ModuleSpec, Port, Vector, facts
 from pathways.path import Path, Step
 
-from .fitted import (
-    What,
-    checked,
-    family_of,
-    fresh_draft,
-    glue_draft,
-    glue_name,
-    offers,
-    require_place,
-    require_step,
-    why_not,
-)
+from .fitted import What, family_of, fresh_draft, glue_draft, glue_name, offers, why_not
+from .mutated import checked, require_place, require_step
 
 
 def add_branch(

@@ -14,7 +14,8 @@ from pathways.modules import BUILT_IN, Delta, Draft, Families, Frozen, ModuleSpe
 from pathways.modules.build import shell
 from pathways.path import DeltaRef, Path, Step
 
-from .fitted import What, checked, family_of, free, fresh_draft, glue_draft, require_step
+from .fitted import What, family_of, free, fresh_draft, glue_draft
+from .mutated import checked, require_step
 
 CODE = ModuleSpec("learned_tokens", {"length": 1, "dim": 8})
 """A task's code, for deltas that read a condition where none is named."""

@@ -15,7 +15,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from pathways.modules import BUILT_IN, FAMILIES, Context, Facts, ModuleRef, ModuleSpec, Port, Vector, build, facts
+from pathways.modules import (
+    BUILT_IN,
+    FAMILIES,
+    Context,
+    Facts,
+    ModuleRef,
+    ModuleSpec,
+    Port,
+    Tokens,
+    Vector,
+    build,
+    facts,
+)
 from pathways.modules.build import is_delta, part_ports
 from pathways.modules.ports import example
 from pathways.preset import preset, presets
@@ -63,10 +75,21 @@ def uses() -> dict[str, Use]:
                 costs = facts(spec, ports, host=host)
                 found[spec.family] = Use(spec.family, spec, ports, host, name, costs)
     for family in FAMILIES:
-        spec = ModuleSpec(family, {"classes": 10}) if family == "classifier" else ModuleSpec(family)
         if family not in found and getattr(BUILT_IN[family], "head", False):
-            found[family] = Use(family, spec, (Vector(16),), None, "", facts(spec, (Vector(16),)))
+            found[family] = _of_a_head(family)
     return found
+
+
+def _of_a_head(family: str) -> Use:
+    """A head of ten classes, or of one value, behind the first port that it reads."""
+    for port in (Vector(16), Tokens(8, 16)):
+        for config in ({}, {"classes": 10}):
+            spec = ModuleSpec(family, config)
+            try:
+                return Use(family, spec, (port,), None, "", facts(spec, (port,)))
+            except ValueError:  # another setting or another port
+                continue
+    raise ValueError(f"head `{family}` must read a vector or tokens: add a use of it to a preset.")
 
 
 def kind_of(name: str) -> str:

@@ -86,7 +86,7 @@ class ShiftRight(Module):
         before = x[:, :-1]
         if mask is not None:
             before = torch.where(mask[:, :-1, None], before, start)
-        return like(inputs[0], torch.cat([start.expand(len(x), -1, -1), before], 1))
+        return like(inputs[0], torch.cat([torch.zeros_like(x[:, :1]) + start, before], 1))
 
     @classmethod
     def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:

@@ -10,9 +10,10 @@ import torch
 from pathways.candidate import Candidate, Result, Training
 from pathways.errors import PathError
 from pathways.evolve.fitted import What
-from pathways.evolve.mutate_blocks import insert_block, replace_block, replace_head
+from pathways.evolve.mutate_blocks import insert_block, replace_block
 from pathways.evolve.mutate_branches import add_branch
 from pathways.evolve.mutate_deltas import add_delta
+from pathways.evolve.mutate_heads import replace_head
 from pathways.evolve.paths import with_head
 from pathways.modules import BUILT_IN, Draft, Families, Frozen, Image, Init, Masked, ModuleSpec, Signal, Tokens, Vector
 from pathways.modules.ports import example

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ..checks import choice, flag, whole
 from ..context import Context
+from ..group_norm import GroupNorm
 from ..module import Module, PortError, one_port
 from ..ports import Image, Port, Tokens
 
@@ -106,7 +107,7 @@ def _weights(conv: nn.Conv2d) -> int:
 
 
 def _layer(before: int, after: int, kernel: int, separable: bool) -> list[nn.Module]:
-    norm = nn.GroupNorm(1, after)
+    norm = GroupNorm(1, after)
     if not separable:
         return [nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False), norm]
     depthwise = nn.Conv2d(before, before, kernel, padding=kernel // 2, groups=before, bias=False)

@@ -67,10 +67,11 @@ class Query(Module):
         """Map (B, length, d) to (B, outputs)."""
         x, mask = split(inputs[0])
         key, value = self.key_value(self.norm(x)).chunk(2, dim=-1)
-        queries = self.queries.expand(x.shape[0], -1, -1)
-        allowed = None if mask is None else mask[:, None, :]
-        read = F.scaled_dot_product_attention(queries, key, value, attn_mask=allowed)
-        return (read * self.weight).sum(-1) + self.bias
+        queries = self.queries.expand(x.shape[0], 1, -1, -1)
+        allowed = None if mask is None else mask[:, None, None, :]
+        # One head, said as an axis: exporters know no other form.
+        read = F.scaled_dot_product_attention(queries, key[:, None], value[:, None], attn_mask=allowed)
+        return (read[:, 0] * self.weight).sum(-1) + self.bias
 
     def flops(self) -> int:
         """Keys and values, and attention."""

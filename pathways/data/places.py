@@ -44,8 +44,8 @@ def place_targets(
         raise DataError(f"`places` of task {name!r} must be one of {KINDS}, found {places!r}.")
     rows = {part: [_whole(row, i) for i, row in enumerate(column)] for part, column in columns.items()}
     if places == "spans":
-        for lines in rows.values():
-            for i, row in enumerate(lines):
+        for spans in rows.values():
+            for i, row in enumerate(spans):
                 if len(row) != 2:
                     raise refused(i, "target", f"must be the first and the last place, found {row.tolist()!r:.60}")
     found = {}

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from pathways.assemble import PathModule
 from pathways.errors import PathError
-from pathways.evolve.fitted import checked
-from pathways.evolve.mutate_blocks import drop_block, insert_block, replace_block, replace_head
+from pathways.evolve.mutate_blocks import drop_block, insert_block, replace_block
 from pathways.evolve.mutate_branches import add_branch, drop_branch
 from pathways.evolve.mutate_deltas import add_delta, drop_delta
+from pathways.evolve.mutate_heads import replace_head
+from pathways.evolve.mutated import checked
 from pathways.evolve.mutations import add_adapter, add_top, clone, drop_top, insert
 from pathways.evolve.outline import blocks, is_inner, layers
 from pathways.evolve.outline import chain as chain_of

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import torch
 
+from pathways.modules import group_norm
 from pathways.modules.group_norm import GroupNorm
 
 
@@ -13,3 +16,8 @@ def test_it_is_torch_s_and_learns_from_images_whose_channels_stand_last():
     torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
     torch.testing.assert_close(ours.bias.grad, theirs.bias.grad)
     assert ours.state_dict().keys() == theirs.state_dict().keys()
+
+
+def test_families_use_it_and_not_torch_s_own():
+    home = Path(group_norm.__file__).parent
+    assert [file.name for file in home.rglob("*.py") if "nn.GroupNorm(" in file.read_text()] == []

@@ -51,7 +51,7 @@ def test_t53_byte_pairs_make_texts_shorter() -> None:
         BytePairs.learn(["ab"], 100)
 
 
-def test_texts_are_padded_and_come_back() -> None:
+def test_t8_texts_are_padded_and_come_back() -> None:
     texts = ["hi", "größer", "\ud800"]
     assert texts_of(text_ids(texts)) == texts
     assert texts_of(text_ids(texts, by=PAIRS.encode), PAIRS.decode) == texts
