@@ -12,6 +12,7 @@ from pathways.modules import Draft, Families, Init
 from pathways.path import Path
 from pathways.progress import Progress
 from pathways.recording import Record
+from pathways.sampler import Sampling
 from pathways.search import bench_of
 from pathways.seeds import seed_of
 from pathways.system import System
@@ -23,7 +24,7 @@ from .paths import warm, with_head
 
 def shared_network(
     tasks: Sequence[Task], trunk: Path, training: Training, families: Families, *, seed: int = 0,
-    sampler: str = "joint", record: Record | None = None,
+    sampler: Sampling = "joint", record: Record | None = None,
 ) -> Candidate:
     """A network of one trunk with a head for each task, as a candidate.
 

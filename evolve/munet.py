@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
 
-from pathways.candidate import SAMPLERS, Training
+from pathways.candidate import Training
 from pathways.errors import ConfigError
 from pathways.modules import ModuleSpec
 from pathways.racing import as_rule
+from pathways.sampler import Sampling, as_sampler
 from pathways.strategy import View
 
 from .change_blocks import BLOCK_KINDS, CHOICES, as_choices, check_choices, resolved
@@ -88,8 +89,9 @@ class MuNet:
         scratch_generations: the rounds of a search that begins with an untrained root; `generations` where not
             given. Children of such a root train on all of what it has become: where `scratch_training` trains it to
             its end, 0 saves their cost.
-        sampler: how batches alternate where several tasks are learned jointly, `joint` or `proportional`, as in
-            `Candidate`. Such tasks share one trunk, with a head each; their score is the mean of theirs.
+        sampler: how batches alternate where several tasks are learned jointly, `joint`, `proportional` or one of
+            `pathways.sampler`, as in `Candidate`. Such tasks share one trunk, with a head each; their score is the mean
+            of theirs.
         workers: in how many parts each batch of such a group is trained, as in `Candidate`: as many processes can train
             one child together. Tasks that are learned by themselves, and the guard's networks, take one.
         parents: in place of scores, what decides whom a round asks for children: `exhaustive`, one child of the root
@@ -155,7 +157,7 @@ class MuNet:
     probe_training: Mapping[str, Any] = field(default_factory=dict)
     scratch_training: Mapping[str, Any] = field(default_factory=dict)
     scratch_generations: int | None = None
-    sampler: str = "joint"
+    sampler: Sampling = "joint"
     hyperparameters: Any = INHERIT
     racing: Any = None
     parents: Any = None
@@ -198,8 +200,7 @@ class MuNet:
             raise ConfigError("`adapter_dims` must name at least one width, found none.")
         for dim in self.adapter_dims:
             whole_number("adapter_dims", dim, 1)
-        if self.sampler not in SAMPLERS:
-            raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
+        object.__setattr__(self, "sampler", as_sampler(self.sampler))
         object.__setattr__(self, "hyperparameters", as_hyperparameters(self.hyperparameters))
         object.__setattr__(self, "racing", as_rule(self.racing))
         object.__setattr__(self, "parents", as_parents(self.parents))

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 from pathways.affinity.choice import FITTING
 from pathways.affinity.tournament import JOIN, PIXELS, RANDOM, SELF
-from pathways.candidate import SAMPLERS, Candidate, Result, Training
+from pathways.candidate import Candidate, Result, Training
 from pathways.engine import Engine
 from pathways.errors import ConfigError
 from pathways.modules import Masked
 from pathways.path import Path
 from pathways.progress import Progress
 from pathways.recording import Record
+from pathways.sampler import Sampling, as_sampler
 from pathways.system import System
 from pathways.task import Classes, Task, Values
 from pathways.trainer.record import estimator as check_options
@@ -73,7 +74,7 @@ class Study:
     verify: bool = True
     samples: int = 200
     training: Training | None = None
-    sampler: str = "joint"
+    sampler: Sampling = "joint"
 
     def __post_init__(self) -> None:
         named = tuple(Measured(e) if isinstance(e, str) and e in MEASURED else e for e in self.estimators)
@@ -94,8 +95,7 @@ class Study:
             twice = next(name for name in names if names.count(name) > 1)
             raise ConfigError(f"`estimators` must name each once, found {twice!r} twice: drop one.")
         self._check_rule()
-        if self.sampler not in SAMPLERS:
-            raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
+        object.__setattr__(self, "sampler", as_sampler(self.sampler))
         for name, low in (("budget", 1), ("seeds", 1), ("random", 0), ("samples", 0)):
             whole_number(name, getattr(self, name), low)
 

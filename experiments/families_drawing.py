@@ -25,7 +25,7 @@ def drawing(
         host: for a delta, the family of the module that it changes.
     """
     shown = list(layers[:_MOST]) + ([f"and {len(layers) - _MOST} more"] if len(layers) > _MOST else [])
-    height = max(84, 44 + 15 * len(shown), 20 + 46 * len(reads))
+    height = max(84, 44 + 15 * len(shown) + (14 if host else 0), 20 + 46 * len(reads))
     middle = height / 2
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' width='380' height='{height}' viewBox='0 0 380 {height}' {_STYLE} "
@@ -55,7 +55,7 @@ def drawing(
 
 
 def _short(line: str) -> str:
-    return line if len(line) <= 25 else line[:24] + "…"
+    return line if len(line) <= 23 else line[:22] + "…"
 
 
 def _arrow(x1: float, y1: float, x2: float, y2: float) -> str:

@@ -152,7 +152,8 @@ def layers_of(use: Use) -> list[str]:
     """The layers with weights of a module in the order in which one pass calls them; of a delta, its tensors."""
     module = built(use.spec, use.ports, use.host)
     if use.host is not None:
-        return [f"{name} {_sizes(tensor)}" for name, tensor in module.named_parameters()]
+        own = [f"{_end(name)} {_sizes(tensor)}" for name, tensor in module.named_parameters()]
+        return own + [f"{name}: {ref.spec.family}" for name, ref in use.spec.parts.items()]
     called: list[str] = []
 
     def note(name: str, layer: nn.Module) -> None:
@@ -164,9 +165,14 @@ def layers_of(use: Use) -> list[str]:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         module.eval()(*(example(port, 2, generator) for port in use.ports), context=Context())
-    loose = [f"{name} {_sizes(tensor)}" for name, tensor in module.named_parameters(recurse=False)]
     layers = dict(module.named_modules())
-    return [*(f"{name} {_shape(layers[name])}".strip() for name in called), *loose]
+    held = [(name, layer) for name, layer in layers.items() if name not in called]
+    loose = [
+        f"{_end(f'{name}.{key}')} {_sizes(tensor)}"
+        for name, layer in held for key, tensor in layer.named_parameters(recurse=False)
+    ]
+    parts = [f"{name}: {ref.spec.family}" for name, ref in use.spec.parts.items()]
+    return [*(f"{_end(name)} {_shape(layers[name])}".strip() for name in called), *loose, *parts]
 
 
 def built(
@@ -223,6 +229,11 @@ def _row(use: Use) -> str:
 def _says(name: str) -> str:
     """The first line of a family's docstring."""
     return (BUILT_IN[name].__doc__ or "").strip().splitlines()[0]
+
+
+def _end(name: str) -> str:
+    """The last two names of a dotted one."""
+    return ".".join(name.strip(".").split(".")[-2:])
 
 
 def _sizes(tensor: torch.Tensor) -> str:

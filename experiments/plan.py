@@ -181,7 +181,7 @@ def _side(
     steps = getattr(strategy, "steps", None)
     steps = training.steps if steps is None else steps
     batch = getattr(strategy, "batch", training.batch)
-    proportional = getattr(strategy, "sampler", "joint") == "proportional"
+    proportional = getattr(strategy, "sampler", "joint") != "joint"  # one task a step
     result: dict[str, Any] = {"candidates": 0, "steps": 0, "seconds": 0.0}
     for number, models in enumerate(searches):
         before = [model for other in searches[: number - number % at_once] for model in other]  # before this wave

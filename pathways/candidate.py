@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from pathways.modules import Draft, FrozenDict, Warm, content_hash
+from pathways.modules.spec import thaw
 
 from .errors import ConfigError, PathError
 from .path import Path
 from .racing import Race
 from .recording import Record
+from .sampler import Sampling, as_sampler
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,6 @@ class Training:
 
 
 _PLAIN = tuple(f.name for f in fields(Training))
-SAMPLERS = ("joint", "proportional")
 KEEPS = ("all", "fittest")
 _CHOICES = {
     "optimizer": ("adamw", "sgd"),
@@ -204,7 +205,7 @@ class Candidate:
         order: the data order's name within (run, task), usually the generation: contestants share it.
         repeat: which repeat this is; another repeat draws other init weights and noise.
         sampler: how batches alternate over several tasks: `joint` takes one batch of each task in every step,
-            `proportional` one task a step, drawn by its number of samples.
+            `proportional` one task a step, drawn by its number of samples; others in `pathways.sampler`.
         optimizer_state: whether the drafts' optimizer state is kept as blobs.
         labels: what says where it came from (strategy, number, parents, mutations); never part of the hash.
         race: what it is measured against while it trains, and when it stops; `None` trains to the end.
@@ -221,7 +222,7 @@ class Candidate:
     run: int = 0
     order: int = 0
     repeat: int = 0
-    sampler: str = "joint"
+    sampler: Sampling = "joint"
     optimizer_state: bool = False
     labels: Mapping[str, Any] = field(default_factory=dict, compare=False)
     race: Race | None = None
@@ -232,8 +233,7 @@ class Candidate:
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", FrozenDict({task: self.paths[task] for task in sorted(self.paths)}))
         object.__setattr__(self, "data", FrozenDict(self.data))
-        if self.sampler not in SAMPLERS:
-            raise ConfigError(f"`sampler` must be one of {SAMPLERS}, found {self.sampler!r}.")
+        object.__setattr__(self, "sampler", as_sampler(self.sampler))
         if self.keep not in KEEPS:
             raise ConfigError(f"`keep` must be one of {KEEPS}, found {self.keep!r}.")
         if type(self.workers) is not int or self.workers < 1:
@@ -282,7 +282,7 @@ class Candidate:
             "run": self.run,
             "order": self.order if self.training.steps else None,
             "repeat": self.repeat,
-            "sampler": self.sampler if len(self.paths) > 1 and self.training.steps else None,
+            "sampler": thaw(self.sampler) if len(self.paths) > 1 and self.training.steps else None,
             "optimizer_state": self.optimizer_state,
             **({"workers": self.workers} if self.workers > 1 and self.training.steps else {}),  # older hashes stay
         })
@@ -296,7 +296,7 @@ class Candidate:
         return {
             "paths": {task: path.to_json() for task, path in self.paths.items()}, "training": self.training.to_json(),
             "data": dict(self.data), "run": self.run, "order": self.order, "repeat": self.repeat,
-            "sampler": self.sampler, "optimizer_state": self.optimizer_state, "labels": dict(self.labels),
+            "sampler": thaw(self.sampler), "optimizer_state": self.optimizer_state, "labels": dict(self.labels),
             "race": self.race and self.race.to_json(), **({"workers": self.workers} if self.workers > 1 else {}),
             **({"record": self.record.to_json()} if self.record else {}),
         }

@@ -75,13 +75,15 @@ class LogMel(Module):
             raise ValueError(f"`bands` must leave a frequency to each band, found {bands} at {rate} Hz: use fewer.")
         self.window: Tensor
         self.filters: Tensor
-        self.register_buffer("window", torch.empty(self.points))
+        self.register_buffer("window", torch.empty(2 * self.points))
         self.register_buffer("filters", torch.empty(bands, frequencies))
         self._flops = port.channels * product(1 + nominal(port.length) // self.hop, frequencies, bands)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Work the tables out; nothing is drawn."""
-        self.window.copy_(torch.hann_window(self.points))
+        self.window.zero_()
+        half = self.points // 2
+        self.window[half : half + self.points] = torch.hann_window(self.points)
         self.filters.copy_(torch.tensor(mel_filters(self.bands, 2 * self.points, self.rate)))
 
     def forward(self, *inputs: Any, context: Context) -> Value:
@@ -104,7 +106,7 @@ class LogMel(Module):
     def _power(self, signal: Tensor) -> Tensor:
         """The power spectra (B, channels, frequencies, frames)."""
         spectra = torch.stft(
-            signal.flatten(0, 1), 2 * self.points, self.hop, self.points, self.window, pad_mode="constant",
+            signal.flatten(0, 1), 2 * self.points, self.hop, window=self.window, pad_mode="constant",
             return_complex=True,
         )
         return torch.view_as_real(spectra).square().sum(-1).unflatten(0, signal.shape[:2])

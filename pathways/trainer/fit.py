@@ -14,6 +14,7 @@ from pathways.assemble import PathModule
 from pathways.candidate import Augment, Candidate, Measures
 from pathways.modules import Context, Delta, Image, Module, Value
 from pathways.pool import Tensors
+from pathways.sampler import turns
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task, Values
 from pathways.trace import EVALUATE
@@ -250,13 +251,10 @@ def order_of(candidate: Candidate, task: str, n: int, views: int) -> Tensor:
 
 
 def task_order(candidate: Candidate, works: Sequence[Work]) -> list[list[int]]:
-    """Which works each step trains: all of them, or one drawn by its number of samples."""
-    steps = candidate.training.steps
-    if candidate.sampler == "joint" or len(works) == 1:
-        return [list(range(len(works)))] * steps
+    """Which works each step trains: all of them, or one; see `turns`."""
     generator = torch_generator("tasks", candidate.run, *sorted(candidate.paths), candidate.order)
-    weights = torch.tensor([float(len(work.train)) for work in works])
-    return [[int(i)] for i in torch.multinomial(weights, steps, replacement=True, generator=generator)] if steps else []
+    names, samples = [work.name for work in works], [len(work.train) for work in works]
+    return turns(candidate.sampler, names, samples, candidate.training.steps, generator)
 
 
 class _Fitness:

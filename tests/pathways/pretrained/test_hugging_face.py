@@ -156,7 +156,7 @@ class TestViTEmbeddings(ModuleFamilySuite):
 @pytest.mark.parametrize(("kind", "config", "splitter", "family"), [
     ("Bert", {**SMALL, **TEXTS}, bert, Bert), ("GPT2", WORDS, gpt2, GPT2),
 ])  # fmt: skip
-def test_a_run_on_texts_is_evolved_verified_and_exported(kind, config, splitter, family, tmp_path):
+def test_b11_a_run_on_texts_is_evolved_verified_and_exported(kind, config, splitter, family, tmp_path):
     def words(split, x):
         ids = (10 * x.clamp(-1, 1)).long() + 12
         lengths = 3 + torch.arange(len(ids)) % 4
