@@ -228,7 +228,7 @@ def _row(use: Use) -> str:
 
 def _says(name: str) -> str:
     """The first line of a family's docstring."""
-    return (BUILT_IN[name].__doc__ or "").strip().splitlines()[0]
+    return (BUILT_IN[name].__doc__ or "").strip().splitlines()[0].replace("](", "] (")  # no link of Markdown
 
 
 def _end(name: str) -> str:

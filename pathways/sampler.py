@@ -38,7 +38,7 @@ def as_sampler(value: Any) -> Sampling:
         ConfigError: it is neither.
 
     >>> as_sampler({"temperature": 2})
-    FrozenDict({'temperature': 2.0})
+    {'temperature': 2.0}
     """
     if isinstance(value, str) and value in SAMPLERS:
         return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pathways.modules import BUILT_IN, Families
 
@@ -30,14 +30,22 @@ def shared_share(paths: Mapping[str, Path], families: Families = BUILT_IN) -> fl
 
     Reference: Bakshandaeva et al. 2021, Fusion Brain (2111.10974).
     """
+    return share_of(path.costs(families).sizes for path in paths.values())
+
+
+def share_of(tasks: Iterable[Mapping[str, int]]) -> float:
+    """The same, of the sizes of each task's modules.
+
+    >>> share_of([{"a": 30, "b": 10}, {"a": 30, "c": 20}])
+    0.5
+    """
     held: Counter[str] = Counter()
     sizes: dict[str, int] = {}
-    for path in paths.values():
-        own = path.costs(families).sizes
+    for own in tasks:
         held.update(own.keys())
         sizes.update(own)
     whole = sum(sizes.values())
     return sum(size for name, size in sizes.items() if held[name] > 1) / whole if whole else 0.0
 
 
-__all__ = ["shared_share"]
+__all__ = ["share_of", "shared_share"]

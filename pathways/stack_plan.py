@@ -13,9 +13,9 @@ from typing import Any
 from pathways.modules import Draft, Families, Frozen, Module, ModuleRef, Port, Vector, Warm, facts
 from pathways.modules.build import build
 
-from .assemble import frozen_parts, frozen_prefix
 from .candidate import Candidate, Training
 from .path import Path, Step
+from .prefix import frozen_parts, frozen_prefix
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from . import metrics
 from .errors import ConfigError
 from .ledger_rows import SYSTEM, Evaluation
 from .path import Path
+from .shared import share_of
 
 CHAMPIONS = "champions"
 INDEPENDENT = "independent"
@@ -33,7 +34,8 @@ def summarise(system: Any) -> dict[str, Any]:
         `ACC, BWT, FWT, learning_accuracy, forgetting`: of the champions; they need one metric for all tasks.
         `transfer`: the mean of test minus independent test, turned so that more is better.
         `parameters, independent_parameters`: distinct parameters of all champions, root included, and the sum over
-        the independent models.
+        the independent models. `shared_share`: of the champions' distinct parameters, the share in modules that two
+        tasks or more use.
         `seconds, cpu_seconds`: what the champions' searches took; `sides`: the same for each side of the
         comparison, with its `ACC, BWT, forgetting, parameters, candidates`, controls by name. `stopped`: how many of
         its candidates races stopped; `steps_saved`: the share of its training steps that this saved.
@@ -89,6 +91,7 @@ def summarise(system: Any) -> dict[str, Any]:
         "FWT": _forward(evaluations, matrices[CHAMPIONS], names) if comparable else None,
         "transfer": _transfer(tasks) if comparable else None,
         "parameters": champions["parameters"],
+        "shared_share": share_of(brief.sizes for brief in briefs),
         "independent_parameters": sides.get(INDEPENDENT, {}).get("parameters"),
         "seconds": champions["seconds"],
         "cpu_seconds": champions["cpu_seconds"],

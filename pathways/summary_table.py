@@ -64,6 +64,8 @@ def _metrics(summary: Mapping[str, Any]) -> str:
     total, alone = summary["parameters"], summary["independent_parameters"]
     share = f", {100 * total / alone:.0f} % of {alone:,} in independent models" if alone else ""
     lines.append(f"parameters {total:,} (root included){share}")
+    if len(summary["tasks"]) > 1:
+        lines.append(f"{100 * summary['shared_share']:.0f} % of the parameters are in modules that several tasks use")
     return "\n".join([*lines, *guard_lines(summary), *racing_lines(summary), *stack_lines(summary)])
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from pathways.assemble import frozen_prefix
 from pathways.candidate import Candidate, Result
 from pathways.evolve.far_worker import RESULTS, Parcel, Reply
 from pathways.modules import BUILT_IN, Draft, Families, build
 from pathways.modules.spec import canonical_json
 from pathways.pool import encode
+from pathways.prefix import frozen_prefix
 from pathways.seeds import seed_of, torch_generator
 from pathways.strategy import Strategy
 from pathways.system import System

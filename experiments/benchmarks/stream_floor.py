@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pathways.assemble import frozen_prefix
 from pathways.candidate import Candidate
 from pathways.evolve.paths import fresh, with_head
 from pathways.modules import Draft, facts
 from pathways.path import Path
+from pathways.prefix import frozen_prefix
 from pathways.task import Task
 
 from .by_hand import ByHand, Trial

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from pathways.assemble import PathModule, frozen_parts, frozen_prefix
+from pathways.assemble import PathModule
 from pathways.modules import Frozen, Masked
 from pathways.path import Path, Step
+from pathways.prefix import frozen_parts, frozen_prefix
 
 from .samples import Samples
 from .stored import gathered, size

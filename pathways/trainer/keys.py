@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pathways.assemble import frozen_parts, frozen_prefix
 from pathways.candidate import Augment, Candidate
 from pathways.modules import content_hash
 from pathways.path import Path
+from pathways.prefix import frozen_parts, frozen_prefix
 
 
 def changes_of(candidate: Candidate, split: str) -> Augment | None:

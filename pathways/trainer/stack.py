@@ -10,11 +10,11 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from pathways.assemble import part_of
 from pathways.candidate import Training
 from pathways.modules import BUILT_IN, Context, Draft, Families, Frozen, Init, Module, ModuleRef, Port, Stack, build
 from pathways.modules.spec import ModuleSpec
 from pathways.path import Path
+from pathways.prefix import part_of
 from pathways.stack_plan import summed, trained_part
 
 Weights = Callable[[int, ModuleRef], "Mapping[str, Tensor] | torch.Generator"]

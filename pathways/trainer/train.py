@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from pathways.assemble import PathModule, frozen_parts, frozen_prefix, part_of
+from pathways.assemble import PathModule
 from pathways.candidate import Augment, Candidate, Result
 from pathways.devices import device_here
 from pathways.errors import DataError, TeamError
@@ -30,6 +30,7 @@ from pathways.modules import (
 )
 from pathways.path import Path
 from pathways.pool import Pool
+from pathways.prefix import frozen_parts, frozen_prefix, part_of
 from pathways.seeds import torch_generator
 from pathways.task import Classes, Task, fits
 from pathways.trace import EVALUATE, STORE, TRAIN, Span

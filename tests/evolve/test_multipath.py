@@ -12,7 +12,7 @@ import torch
 from helpers_munet import OFTEN, VIEW, after, only, quality
 from helpers_tiny import DIM, interrupt_after, task_of, tiny_root
 
-from pathways.assemble import PathModule, frozen_prefix
+from pathways.assemble import PathModule
 from pathways.brief import sketch_of
 from pathways.candidate import Candidate, Training
 from pathways.evolve import MuNet
@@ -22,6 +22,7 @@ from pathways.evolve.paths import without_head
 from pathways.modules import BUILT_IN, Draft, Frozen, Ids, Image, Init, ModuleSpec, Vector, Warm, build
 from pathways.path import Path, Step
 from pathways.pool import Pool
+from pathways.prefix import frozen_prefix
 from pathways.system import System
 from pathways.testing.fake import drive, example_view, fake_result, later_view
 from pathways.trainer.train import Trainer

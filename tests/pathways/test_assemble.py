@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny import assembled, chain, frozen, head, linear, seeded
 from torch import Tensor, nn
 
-from pathways.assemble import PathModule, frozen_prefix
+from pathways.assemble import PathModule
 from pathways.errors import PathError
 from pathways.modules import (
     Context,
@@ -36,6 +36,7 @@ from pathways.modules.ports import example
 from pathways.modules.ports import split as parts_of
 from pathways.path import DeltaRef, Path, Step
 from pathways.pool import Pool, same
+from pathways.prefix import frozen_prefix
 
 CONV = ModuleSpec("conv", {"channels": 3, "norm": "batch"})
 LINEAR = ModuleSpec("linear", {"dim": 3})

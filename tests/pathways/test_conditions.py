@@ -153,8 +153,8 @@ def test_conditions_survive_json():
 
 
 def test_a_step_behind_a_trained_condition_is_no_frozen_prefix():
-    from pathways.assemble import frozen_prefix
     from pathways.modules import Frozen
+    from pathways.prefix import frozen_prefix
 
     frozen = {name: Frozen(char * 64, ModuleSpec(name, {"number": 1} if name == "counted" else {}))
               for name, char in (("counted", "a"), ("times", "b"))}

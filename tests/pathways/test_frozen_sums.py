@@ -10,11 +10,12 @@ from test_stack import assert_agree, grid_path
 from tiny import candidate, clusters
 
 from pathways import assemble, stack_plan
-from pathways.assemble import PathModule, frozen_parts, part_of
+from pathways.assemble import PathModule
 from pathways.modules import Draft, Frozen
 from pathways.modules.linear import Linear
 from pathways.path import Path, Step
 from pathways.pool import Pool
+from pathways.prefix import frozen_parts, part_of
 from pathways.stack_plan import plan
 from pathways.trainer import Trainer
 from pathways.trainer import train as train_module
