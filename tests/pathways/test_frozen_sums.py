@@ -9,7 +9,7 @@ import torch
 from test_stack import assert_agree, grid_path
 from tiny import candidate, clusters
 
-from pathways import assemble, stack_plan
+from pathways import prefix, stack_plan
 from pathways.assemble import PathModule
 from pathways.modules import Draft, Frozen
 from pathways.modules.linear import Linear
@@ -128,6 +128,6 @@ def test_sums_too_large_to_hold_are_computed_in_each_step(trainer):
 def test_the_parts_of_a_path_are_worked_out_once(trainer, monkeypatch):
     path = grid_path(trainer.pool, CELLS[0], frozen_cells=MIXED)
     first = frozen_parts(path)
-    monkeypatch.setattr(assemble, "_frozen_parts", lambda path: pytest.fail("again"))
+    monkeypatch.setattr(prefix, "_frozen_parts", lambda path: pytest.fail("again"))
     assert frozen_parts(path) is first
     assert stack_plan.summed(path, candidate(path, TASK, steps=0).training) == {}
