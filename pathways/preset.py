@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from pathlib import Path as FilePath
@@ -96,7 +98,11 @@ def path_from(data: Mapping[str, Any], inputs: Mapping[str, Port] | None = None,
 @cache
 def _read(name: str) -> Mapping[str, Any]:
     if name not in presets():
-        raise ConfigError(f"`preset` must be one of {presets()}, found {name!r}.")
+        near = get_close_matches(name, presets(), n=3, cutoff=0.0)
+        raise ConfigError(
+            f"`preset` must be one of the {len(presets())} that ship, such as {near}, found {name!r}: "
+            f"`pathways.preset.presets()` lists them."
+        )
     return FrozenDict(yaml.safe_load((_HOME / f"{name}.yaml").read_text(encoding="utf-8")))
 
 
@@ -156,6 +162,10 @@ def _wired(data: Any, inputs: Mapping[str, Port], source: str) -> Path:
     [(name, settings)] = data.items()
     file, function = WIRINGS[name].split(":")
     build = getattr(import_module(f".wiring.{file}", __package__), function)
+    known = [each for each in inspect.signature(build).parameters if each != "inputs"]
+    if not isinstance(settings or {}, Mapping) or (unknown := sorted(set(settings or {}) - set(known))):
+        found = settings if not isinstance(settings, Mapping) else unknown
+        raise ConfigError(f"{source}: wiring `{name}` takes {known}, found {found}.")
     try:
         return cast(Path, build(inputs, **(settings or {})))
     except (TypeError, ValueError) as error:

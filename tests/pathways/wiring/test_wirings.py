@@ -50,7 +50,7 @@ def test_a_wired_path_is_plain_data(name: str) -> None:
 @pytest.mark.parametrize(
     ("wiring", "message"),
     [
-        ({"bottleneck": {"layer": 2}}, "`root`: the settings of wiring `bottleneck` do not fit: .*'layer'"),
+        ({"bottleneck": {"layer": 2}}, r"`root`: wiring `bottleneck` takes \[.*'layers'.*\], found \['layer'\]"),
         ({"bottleneck": {"mode": "max"}}, r"do not fit: `mode` must be one of \('mean', 'sequential'\), found 'max'\."),
         ({"bottlenecks": {}}, "`wiring` must name one of .*'bottleneck'.* found {'bottlenecks'"),
     ],
