@@ -113,7 +113,7 @@ def page(found: Mapping[str, Use]) -> str:
         "see [CONTRIBUTING.md](../CONTRIBUTING.md); which published system is carried by what:",
         "[systems.md](systems.md).", "",
         "`torch.export` takes every family with a batch of any size, and `torch.compile` traces a training step of",
-        "every one without a break, forward and backward (torch 2.13, `pytest tests/modules/test_traced.py`). Traced, a",
+        "every one without a break, both ways (torch 2.13, `pytest tests/modules/test_traced.py`). Traced, a",
         "sparse router runs all modules: how many samples each would get is not known there. Lengths that vary are",
         "exported as they are given, `state_space` for one length.", "",
         "This page is generated: `python -m pathways.experiments.families_page docs`.",
