@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
 SAMPLERS = ("joint", "proportional", "uniform", "round_robin")
-Sampling: TypeAlias = "str | Mapping[str, Any]"
+Sampling: TypeAlias = str | Mapping[str, Any]
 
 
 def as_sampler(value: Any) -> Sampling:

@@ -328,11 +328,12 @@ def test_a_steady_search_is_replayed_without_training(
 def test_an_interrupted_driver_leaves_no_worker(raylets: Raylets, shared: Ray, tmp_path: FilePath) -> None:
     shared.close()
     config, out = tmp_path / "config.yaml", tmp_path / "run"
-    slow = {"steps": 1200, "batch": 16}  # so that the run is there when it is interrupted
-    write_yaml(config, {**STREAM, "training": slow, "tasks": [{"source": "digits_tasks", "groups": [[0, 1, 2]]}]})
+    # Few candidates that each take seconds, so that the run is there when it is interrupted.
+    slow = {"training": {"steps": 5000, "batch": 16}, "strategy": {"munet": {"generations": 2, "children": 3, "probes": 1}}}
+    write_yaml(config, {**STREAM, **slow, "tasks": [{"source": "digits_tasks", "groups": [[0, 1, 2]]}]})
     words = ["run", str(config), "--out", str(out), "--engine", "ray", "--address", raylets.address, "--workers", "2"]
     with chaos.driver(raylets, out, *words) as process:
-        recorded(out, 2)
+        recorded(out, 1)
         assert len(raylets.workers()) == 2
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
