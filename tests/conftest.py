@@ -1,6 +1,8 @@
 """What tests of all floors share. Its folder is importable from every test, for the helpers beside it."""
 
+import signal
 import sys
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,6 +20,11 @@ assert pathways.__version__
 sys.path.extend(_places)
 
 collect_ignore = ["third_party"]  # a package of its own: `pathways/test_entry_points.py` installs it and runs its tests
+
+# A shell that starts tests in the background lets them ignore interrupts, and so their children: runs under test would
+# not hear of one.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # how long an example takes says nothing there
 hypothesis.settings.load_profile("shared machine")
