@@ -1,5 +1,6 @@
 """What torch can trace: each family under `torch.export` with a batch of any size, and a step under `torch.compile`."""
 
+import os
 import warnings
 from typing import Any
 
@@ -15,6 +16,8 @@ from pathways.modules.ports import example, split
 from pathways.preset import preset, presets
 from pathways.task import Classes
 
+# `inductor` makes machine code of what was traced: minutes for all families, and a compiler of C++.
+BACKEND = os.environ.get("PATHWAYS_COMPILE_BACKEND", "aot_eager")
 USES = {name: use for name, use in uses().items() if use.host is None}
 
 DELTAS = [name for name in presets() if any(step.deltas for step in preset(name).steps.values())]
@@ -64,7 +67,7 @@ def test_a_training_step_is_compiled_whole(name: str) -> None:
     use = USES[name]
     plain, traced, tensors = Flat(use).train(), Flat(use).train(), tensors_of(use)
     torch._dynamo.reset()
-    compiled = torch.compile(traced, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(traced, backend=BACKEND, fullgraph=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found, wanted = compiled(*tensors), plain(*tensors)
