@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pathways.candidate import Training
+from pathways.convert import conversion
 from pathways.errors import ConfigError, PathError
-from pathways.modules import Families, ModuleSpec, Port, PortError, facts
+from pathways.modules import Families, ModuleSpec, Port, PortError, Vector, facts
 from pathways.strategy import TaskInfo
 
-from .paths import to_vector
 from .settings import as_spec, settings_json, whole_number
 
 _LINEAR = ModuleSpec("linear", {"dim": 20, "activation": "relu"})
@@ -142,7 +142,8 @@ def _converter(spec: ModuleSpec, port: Port, families: Families) -> ModuleSpec |
     try:
         facts(spec, (port,), families=families)
     except PortError:
-        return to_vector(port)
+        found = conversion(port, Vector, families)
+        return found[0] if len(found) == 1 else None
     return None
 
 

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pathways.candidate import Candidate, Result
+from pathways.convert import conversion
 from pathways.errors import ConfigError
-from pathways.modules import BUILT_IN, Draft, Families, Frozen, Init, ModuleSpec, Warm
+from pathways.modules import BUILT_IN, Draft, Families, Frozen, Init, ModuleSpec, Vector, Warm
 from pathways.path import Path, Step
 
-from .paths import glue, to_vector
+from .paths import glue
 from .settings import whole_number
 
 if TYPE_CHECKING:
@@ -176,11 +177,10 @@ def mixed(member: Member, head: Frozen, settings: Multipath, families: Families 
 
     def vector(path: Path, last: str) -> str:
         """The step that gives a path's features as a vector."""
-        converter = to_vector(path.ports(families)[path.output])
-        if converter is None:
-            return last
-        name = f"{last}.{converter.family}"
-        return name if name in steps else put(name, Step((glue(name, converter),), (last,)))
+        for spec in conversion(path.ports(families)[path.output], Vector, families):
+            name = f"{last}.{spec.family}"
+            last = name if name in steps else put(name, Step((glue(name, spec),), (last,)))
+        return last
 
     logits = put(LOGITS, Step((head,), (vector(trunk, trunk.output),)))
     connector = ModuleSpec("connector", {"dim": head.spec.config[SCORES[head.spec.family]]})

@@ -13,7 +13,6 @@ from pathways.modules import (
     Draft,
     Families,
     Frozen,
-    Image,
     Init,
     ModuleRef,
     ModuleSpec,
@@ -42,13 +41,6 @@ def head_spec(target: Target) -> ModuleSpec:
     return ModuleSpec("regressor", {"values": target.n})
 
 
-def to_vector(port: Port) -> ModuleSpec | None:
-    """The weightless module that makes `port` a vector: `flatten` for images, `pool` for what has length."""
-    if isinstance(port, Vector):
-        return None
-    return ModuleSpec("flatten" if isinstance(port, Image) else "pool")
-
-
 def before_head(target: Target, port: Port, families: Families = BUILT_IN) -> tuple[ModuleSpec, ...]:
     """The modules between a trunk that gives `port` and the head: none for what has places.
 
@@ -65,6 +57,16 @@ def before_head(target: Target, port: Port, families: Families = BUILT_IN) -> tu
 def glue(name: str, spec: ModuleSpec) -> Draft:
     """A weightless module as a draft; its seed is fixed, so that it is one blob in every task."""
     return Draft(name, spec, Init(0))
+
+
+def converted(steps: dict[str, Step], last: str, specs: Iterable[ModuleSpec]) -> str:
+    """Put the modules of a conversion behind the step `last`; returns the name of the last step then."""
+    for spec in specs:
+        draft = glue(f"{last}.{spec.family}", spec)
+        # Only what has no weights is one blob in every task.
+        steps[draft.name] = Step((replace(draft, start=Init()) if spec.family == "embed" else draft,), (last,))
+        last = draft.name
+    return last
 
 
 def with_head(
@@ -107,11 +109,7 @@ def with_head(
         raise PathError("`root` must be headless, found a step called 'head': take it off first.")
     steps = dict(root.steps)
     last = root.output
-    for converter in before_head(target, root.ports(families)[last], families):
-        draft = glue(f"{last}.{converter.family}", converter)
-        # Only what has no weights is one blob in every task.
-        steps[draft.name] = Step((replace(draft, start=Init()) if converter.family == "embed" else draft,), (last,))
-        last = draft.name
+    last = converted(steps, last, before_head(target, root.ports(families)[last], families))
     steps["head"] = Step((Draft(name, head_spec(target), start),), (last,))
     return Path(root.inputs, steps, "head")
 
@@ -241,6 +239,6 @@ def _names(root: Path) -> dict[tuple[str, str], str]:
 
 
 __all__ = [
-    "blanked", "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side",
-    "to_vector", "warm", "with_head", "without_head",
+    "blanked", "converted", "fit_inputs", "fresh", "glue", "head_spec", "on_trunk_of", "require_root", "side_by_side",
+    "warm", "with_head", "without_head",
 ]

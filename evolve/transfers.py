@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from pathways.affinity.tournament import JOIN
 from pathways.candidate import Candidate
-from pathways.modules import Draft, Init, ModuleRef, ModuleSpec
+from pathways.convert import conversion
+from pathways.modules import Draft, Init, ModuleRef, ModuleSpec, Vector
 from pathways.path import Path, Step
 from pathways.seeds import seed_of
 
-from .paths import fit_inputs, glue, to_vector, warm, with_head, without_head
+from .paths import converted, fit_inputs, glue, warm, with_head, without_head
 from .study import Session
 
 
@@ -60,12 +61,9 @@ def side_by_side(trunks: list[Path], session: Session) -> Path:
     steps: dict[str, Step] = {}
     ends = []
     for number, trunk in enumerate(trunks):
-        end = trunk.output
-        converter = to_vector(trunk.ports(session.system.families)[end])
-        if converter is not None:
-            vector = f"{end}.{converter.family}"
-            trunk = Path(trunk.inputs, {**trunk.steps, vector: Step((glue(vector, converter),), (end,))}, vector)
-        numbered = _numbered(trunk, number)
+        own, families = dict(trunk.steps), session.system.families
+        end = converted(own, trunk.output, conversion(trunk.ports(families)[trunk.output], Vector, families))
+        numbered = _numbered(Path(trunk.inputs, own, end), number)
         steps |= numbered.steps
         ends.append(numbered.output)
     steps["both"] = Step((glue("both", ModuleSpec("concat")),), tuple(ends))
