@@ -1,4 +1,4 @@
-# `make quickstart`: install and run the main job. `make test`: lint, types, all tests. `make bench`: benchmarks.
+# `make quickstart`: install and run the main job. `make test`: lint, types, all tests. `make bench`: benchmarks. `make docs`: the site.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 JOBS ?= 2
 
-.PHONY: quickstart test bench lint types install dev root root-vit clean
+.PHONY: quickstart test bench browser docs notebooks lint types install dev root root-vit clean
 
 quickstart: install
 	$(BIN)/pathways run experiments/quickstart.yaml --out runs/quickstart
@@ -22,6 +22,23 @@ test: lint types
 # Both sides of every benchmark in turns; a line says the ratio and what it is to reach.
 bench: install
 	$(BIN)/python -m pathways.experiments.benchmarks all
+
+# What the browser tests need beside a Chromium; without it they are skipped.
+browser: build/browser/installed
+
+build/browser/installed: tests/browser/package.json tests/browser/package-lock.json
+	@mkdir -p build/browser
+	cp $^ build/browser
+	npm ci --prefix build/browser --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# The documentation, warnings as errors: open build/site/index.html, no server is needed.
+docs: dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Before `make docs`: runs the notebooks, so that the site shows what their cells give.
+notebooks: dev
+	$(BIN)/python -m pathways.experiments.site.run_notebooks
 
 lint: dev
 	$(BIN)/ruff check .
@@ -46,7 +63,7 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dashboard]' setuptools
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dashboard,docs]' setuptools
 	@touch $@
 
 # The same for the root of transformer blocks.

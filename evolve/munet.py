@@ -14,6 +14,7 @@ from typing import Any, ClassVar, cast
 from pathways.candidate import Training
 from pathways.errors import ConfigError
 from pathways.modules import ModuleSpec
+from pathways.modules.near import did_you_mean
 from pathways.racing import as_rule
 from pathways.sampler import Sampling, as_sampler
 from pathways.strategy import View
@@ -192,7 +193,9 @@ class MuNet:
             whole_number("population", self.population, 1)
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise ConfigError(f"`{name}` must be one of {allowed}, found {getattr(self, name)!r}.")
+                found = getattr(self, name)
+                near = did_you_mean(found, allowed, ".")
+                raise ConfigError(f"`{name}` must be one of {allowed}, found {found!r}{near}")
         object.__setattr__(self, "training", as_training(self.training))
         if self.adapter is not None:
             object.__setattr__(self, "adapter", as_spec(self.adapter))
@@ -220,14 +223,18 @@ class MuNet:
         for name in ("probe_training", "scratch_training"):
             changes = getattr(self, name)
             if unknown := sorted(set(changes) - set(known)):
-                raise ConfigError(f"`{name}` must name fields of `training`, found {unknown}.")
+                near = did_you_mean(unknown[0], known, ".")
+                raise ConfigError(f"`{name}` must name fields of `training`, found {unknown}{near}")
             replace(Training(), **changes)
 
     def _check_rates(self) -> None:
         names = {*KINDS, *MORE_KINDS, *BLOCK_KINDS, *self.space, "adapter_dim", "add-top", "drop-top"}
         for name, rate in self.rates.items():
             if name not in names and name.split(":")[0] not in ("clone", "adapter", "optimizer", *BLOCK_KINDS):
-                raise ConfigError(f"`rates` must name mutations or their kinds, such as {list(KINDS)}, found {name!r}.")
+                near = did_you_mean(name, names, ".")
+                raise ConfigError(
+                    f"`rates` must name mutations or their kinds, such as {list(KINDS)}, found {name!r}{near}"
+                )
             if not _probability(rate):
                 raise ConfigError(f"rate `{name}` must be a probability, found {rate!r}.")
         if self.mutable_rates == ONE and len(found := {rate for rate in self.rates.values() if rate}) != 1:

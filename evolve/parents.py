@@ -15,6 +15,7 @@ import numpy as np
 from pathways.affinity.table import TRANSFERABILITY
 from pathways.candidate import Result
 from pathways.errors import ConfigError
+from pathways.modules.near import did_you_mean
 from pathways.recording import Record, unpack_reading
 from pathways.seeds import Name, numpy_generator
 
@@ -54,7 +55,8 @@ class Prior:
     def __post_init__(self) -> None:
         if self.estimator not in (PROBE, *TRANSFERABILITY):
             raise ConfigError(
-                f"`estimator` of `prior` must be one of {[PROBE, *TRANSFERABILITY]}, found {self.estimator!r}."
+                f"`estimator` of `prior` must be one of {[PROBE, *TRANSFERABILITY]}, found {self.estimator!r}"
+                f"{did_you_mean(self.estimator, [PROBE, *TRANSFERABILITY], '.')}"
             )
         for name, low, high in (("correlation", -1, 1), ("weight", 0, float("inf")), ("noise", 0, 1)):
             value = getattr(self, name)

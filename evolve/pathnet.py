@@ -14,6 +14,7 @@ import numpy as np
 
 from pathways.candidate import Candidate, Result
 from pathways.errors import ConfigError
+from pathways.modules.near import did_you_mean
 from pathways.seeds import numpy_generator
 from pathways.strategy import View, Winner
 
@@ -59,7 +60,8 @@ class PathNet(GridSettings):
         super().__post_init__()
         whole_number("population", self.population, 2)
         if self.tournament not in TOURNAMENTS:
-            raise ConfigError(f"`tournament` must be one of {TOURNAMENTS}, found {self.tournament!r}.")
+            near = did_you_mean(self.tournament, TOURNAMENTS, ".")
+            raise ConfigError(f"`tournament` must be one of {TOURNAMENTS}, found {self.tournament!r}{near}")
 
     @classmethod
     def preset(cls, name: str, **changed: Any) -> PathNet:

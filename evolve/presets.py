@@ -41,6 +41,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pathways.errors import ConfigError
+from pathways.modules.near import did_you_mean
 
 _MNIST = {
     "layers": 3, "modules": 10, "active": 3, "steps": 50, "batch": 16, "lr": 0.01, "optimizer": "sgd",
@@ -116,5 +117,8 @@ def preset(name: str, presets: Mapping[str, Mapping[str, Any]] = PRESETS) -> dic
     20
     """
     if name not in presets:
-        raise ConfigError(f"`preset` must be one of {sorted(presets)}, found {name!r}.")
+        raise ConfigError(
+            f"`preset` must be one of {sorted(presets)}, "
+            f"found {name!r}{did_you_mean(name, presets, '.')}"
+        )
     return dict(presets[name])

@@ -6,7 +6,7 @@
         train its networks; measure each task with the network that serves it
 
 Reference: the procedure is that of Fifty et al. 2021 (TAG, 2109.04617, section 4); that predictions must be verified,
-since no score is reliable, is what Li et al. 2023 ("It's a Match", 2301.02873) found.
+since no score is reliable, is what Azorin et al. 2023 ("It's a Match!", 2301.02873) found.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathways.candidate import Candidate, Result, Training
 from pathways.engine import Engine
 from pathways.errors import ConfigError
 from pathways.modules import Masked
+from pathways.modules.near import did_you_mean
 from pathways.path import Path
 from pathways.progress import Progress
 from pathways.recording import Record
@@ -115,7 +116,10 @@ class Study:
         if not self.rule:
             object.__setattr__(self, "rule", FITTING[kind][0])
         if self.rule not in RULES:
-            raise ConfigError(f"`rule` must be one of {RULES}, found {self.rule!r}.")
+            raise ConfigError(
+                f"`rule` must be one of {RULES}, "
+                f"found {self.rule!r}{did_you_mean(self.rule, RULES, '.')}"
+            )
         if self.rule not in FITTING[kind]:
             raise ConfigError(
                 f"`rule` must be one of {FITTING[kind]} where the first estimator, {first.estimator!r}, is of kind "

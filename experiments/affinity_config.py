@@ -25,11 +25,11 @@ from pathways.candidate import Training
 from pathways.evolve.measured.measured import Measured
 from pathways.evolve.measured.table import MEASURED
 from pathways.evolve.study import Estimator, Study, require_steps
+from pathways.modules.near import did_you_mean
 from pathways.recording import Record
 
 from .config import Source, check_name, sources
 from .engine_config import EngineConfig
-from .names import unknown
 from .root_config import AnyRoot, root_from, root_to_json
 from .strict import Place, changed, made, plain
 
@@ -129,7 +129,8 @@ def _estimator(name: Any, settings: Mapping[str, Any], place: Place) -> Estimato
     if name in MEASURED:
         return made(lambda: Measured(name, settings), place)
     if name not in CO_TRAINING:
-        near = unknown(name, [*CO_TRAINING, *MEASURED]) or f": they are {[*CO_TRAINING, *MEASURED]}."
+        known = [*CO_TRAINING, *MEASURED]
+        near = did_you_mean(name, known, f": they are {known}.")
         raise place.error(f"must be an estimator that a study can measure, found {name!r}{near}")
     options = {key: value for key, value in settings.items() if key != "every"}
     every = {"every": settings["every"]} if "every" in settings else {}

@@ -6,13 +6,20 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Any
+
+from .examples import examples_text
 
 
 def command(commands: Any, name: str, function: Any, help: str) -> argparse.ArgumentParser:
-    """Add a command: its name, what runs it, and what it does."""
-    sub: argparse.ArgumentParser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+    """Add a command: its name, what runs it, and what it does. Its help ends with its examples."""
+    sub: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=fill(f"{help[0].upper()}{help[1:]}.", 100), epilog=examples_text(name)
+    )
     sub.set_defaults(command_function=function)
+    # Also here, so that it may stand anywhere on the line; the default stays that of the top.
+    sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
     return sub
 
 
@@ -27,6 +34,43 @@ def place(text: str) -> Path | str:
     from pathways.storage import is_url
 
     return text if is_url(text) else Path(text)
+
+
+def at_least_one(text: str) -> int:
+    """A whole number of at least 1, from what the command line says.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
+def finite(text: str) -> float:
+    """A finite number, from what the command line says.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not abs(value) < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a finite number, found {text!r}")
+    return value
+
+
+def port(text: str) -> int:
+    """The number of a port, from what the command line says; 0 is any that is free.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a port, 0 to 65535, found {text!r}")
+    return int(text)
 
 
 def families(sub: argparse.ArgumentParser) -> None:
@@ -69,6 +113,8 @@ def given_families(names: list[str]) -> list[Any]:
             raise ConfigError(
                 f"`--families` must be PACKAGE:CLASS that can be imported, found {name!r}: {error}."
             ) from None
+        if not isinstance(classes[-1], type) or not isinstance(getattr(classes[-1], "family", None), str):
+            raise ConfigError(f"`--families` must name a class with a `family`, found {name!r}: see CONTRIBUTING.md.")
     return classes
 
 
@@ -86,6 +132,14 @@ def print_json(data: Any) -> None:
     print()
 
 
+def tell(options: argparse.Namespace, data: Any, text: str) -> None:
+    """Print a result: as JSON where that was asked for, else as text."""
+    if options.json:
+        print_json(data)
+    else:
+        print(text)
+
+
 def how_to_train(sub: argparse.ArgumentParser) -> None:
     """Take where trainers run, where data lies, and how results are printed."""
     sub.add_argument("--engine", metavar="KIND", help="where trainers run: local, or ray")
@@ -99,7 +153,12 @@ def how_to_train(sub: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     sub.add_argument("--device", metavar="D", help="what trainers compute on: cpu, cuda, cuda:N, or auto")
     sub.add_argument("--data", type=Path, metavar="DIR", help="the folder of external data sets; else PATHWAYS_DATA")
-    sub.add_argument("--quiet", action="store_true", help="no progress line")
+    sub.add_argument("--quiet", action="store_true", help="no progress")
+    sub.add_argument(
+        "--log", action="append", default=[], metavar="LOGGER",
+        help="also tell this logger every number as it comes: tensorboard, or PACKAGE:CLASS of your own, which is made "
+        "with the run directory; may be repeated",
+    )  # fmt: skip
     as_json(sub)
 
 

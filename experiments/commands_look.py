@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from .arguments import as_json, command, directory, given_families, opened, print_json
+from . import graph_views
+from .arguments import as_json, command, directory, given_families, opened, print_json, tell
 
 
 def add(commands: Any) -> None:
@@ -22,16 +23,16 @@ def add(commands: Any) -> None:
     as_json(verify)
     graph = command(commands, "graph", _graph, "draw the graph of all paths")
     directory(graph)
-    graph.add_argument("--format", choices=("svg", "png", "html", "graphml"), default="svg", help="svg when not given")
-    graph.add_argument(
-        "--out", type=Path, metavar="FILE", help="figures/graph.FORMAT in the run directory when not given"
-    )
+    graph_views.arguments(graph)
+    as_json(graph)
     report = command(commands, "report", _report, "write the report, one self-contained page")
     directory(report)
+    as_json(report)
     dashboard = command(
         commands, "dashboard", _dashboard, "write the Optuna view of the ledger, and say how to open it"
     )
     directory(dashboard)
+    as_json(dashboard)
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -100,15 +101,10 @@ def _verdict(report: dict[str, Any], numerics: str) -> str:
 
 
 def _graph(options: argparse.Namespace) -> int:
-    from pathways.graph import path_graph
-    from pathways.graph_draw import MODULES, draw_graph
-    from pathways.report import graph_notes
-    from pathways.summary import summarise
-
     with opened(options) as system:
-        out = options.out or system.directory / "figures" / f"graph.{options.format}"
-        graph = path_graph(system, None if options.format == "graphml" else MODULES)
-        print(draw_graph(graph, out, options.format, graph_notes(summarise(system))))
+        file = graph_views.write_view(system, options)
+        found = {"file": str(file), "view": options.view, "format": options.format, "run": system.place}
+        tell(options, found, str(file))
     return 0
 
 
@@ -116,9 +112,11 @@ def _report(options: argparse.Namespace) -> int:
     from pathways.report import write_report
 
     with opened(options) as system:
-        print(write_report(system))
+        file = write_report(system)
         if system.mirror is not None:
             system.mirror.push("report.html", "figures")
+        found = {"file": str(file), "tasks": len(system.briefs), "run": system.place}
+    tell(options, found, str(file))
     return 0
 
 
@@ -128,5 +126,7 @@ def _dashboard(options: argparse.Namespace) -> int:
     with opened(options) as system:
         system.ledger  # noqa: B018 - pulled, where the run is on storage
         file = write_study(system.directory)
-    print(f"{file}\nopen it with: optuna-dashboard {shlex.quote(f'sqlite:///{file}')}")
+        found = {"file": str(file), "url": f"sqlite:///{file}", "run": system.place}
+    found["command"] = f"optuna-dashboard {shlex.quote(found['url'])}"
+    tell(options, found, f"{file}\nopen it with: {found['command']}")
     return 0

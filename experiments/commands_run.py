@@ -60,6 +60,11 @@ def _run(options: argparse.Namespace) -> int:
     tasks = in_order(groups)
     config = with_fingerprints(config, tasks, str(options.config))
     extra = given_families(options.families)
+    from pathways.modules import Families
+
+    from .beginnings import check_begins  # these need torch, which what is wrong above need not wait for
+
+    check_begins(config, groups, Families(extra), str(options.config))
     if options.dry_run:
         return _plan(config, groups, out, extra, options.json)
     reach(config.engine)
@@ -111,20 +116,23 @@ def _plan(config: Any, groups: Any, out: Path | str, extra: list[Any], json: boo
 
 
 def _go(system: Any, config: Any, groups: Any, options: argparse.Namespace) -> int:
-    from pathways.progress import ProgressLine
+    from pathways.live import shown
     from pathways.report import write_report
     from pathways.summary import summarise
     from pathways.summary_table import summary_text
 
-    from .runner import carry_out
+    from .loggers import add_loggers
+    from .runner import carry_out, in_order, searches_left
     from .sharing import check_shared
 
     if options.share and system.ledger_url is None:
         check_shared(system.place)
     options.running = system.place
-    with system, ProgressLine(sys.stderr, enabled=not options.quiet) as line, system.driving():
-        carry_out(system, config, groups, line, share=options.share)
-        line.close()
+    add_loggers(system, options.log)
+    left = searches_left(system, config, in_order(groups))
+    with system, system.driving():
+        with shown(sys.stderr, quiet=options.quiet, name=config.name, searches=left) as progress:
+            carry_out(system, config, groups, progress, share=options.share)
         report = write_report(system)
         summary = summarise(system)
         if system.mirror is not None:

@@ -45,9 +45,10 @@ def carry_out_study(config: Any, file: str, out: Path | str, options: argparse.N
     from pathways.affinity.report.tables import tables
     from pathways.evolve.run_study import run_study
     from pathways.evolve.study import check_tasks, require_together
-    from pathways.progress import ProgressLine
+    from pathways.live import shown
 
     from .engine_config import reach
+    from .loggers import add_loggers
     from .runner import engine_of, existing, load_tasks, make_system, with_fingerprints
 
     tasks = load_tasks(config, file, options.data)
@@ -58,12 +59,10 @@ def carry_out_study(config: Any, file: str, out: Path | str, options: argparse.N
     reach(config.engine)
     system = existing(out, config, extra) or make_system(out, config, tasks, extra)
     options.running = system.place
-    with (
-        system, ProgressLine(sys.stderr, enabled=not options.quiet) as line,
-        system.driving(), engine_of(config, system) as engine,
-    ):  # fmt: skip
-        findings = run_study(system, tasks, config.affinity, engine, line)
-        line.close()
+    add_loggers(system, options.log)
+    with system, system.driving(), engine_of(config, system) as engine:
+        with shown(sys.stderr, quiet=options.quiet, name=config.name) as progress:
+            findings = run_study(system, tasks, config.affinity, engine, progress)
         findings = replace(findings, name=config.name)
         write_findings(findings, system.directory / "findings.json")
         report = write_report(findings, system.directory)

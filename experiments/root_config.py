@@ -19,12 +19,12 @@ from typing import Any
 from pathways.choose_root import renamed
 from pathways.errors import ConfigError, PathwaysError
 from pathways.modules import Draft, Families, Init, ModuleSpec, Port, port_from_json, port_to_json
+from pathways.modules.near import did_you_mean
 from pathways.path import Path, Step
 from pathways.preset import path_from, preset
 from pathways.root import shipped_path
 from pathways.task import Task
 
-from .names import unknown
 from .strict import Place, build, made, plain
 
 
@@ -107,7 +107,8 @@ def root_from(data: Any, place: Place) -> AnyRoot | None:
         raise place.error(f"must be a name, or a mapping with one of {list(_KEYS[:4])}, found {data!r:.80}.")
     for key in data:
         if key not in _KEYS:
-            raise (place / key).error(f"is not a setting{unknown(key, _KEYS) or f': the settings are {list(_KEYS)}.'}")
+            near = did_you_mean(key, _KEYS, f": the settings are {list(_KEYS)}.")
+            raise (place / key).error(f"is not a setting{near}")
     ways = [key for key in _KEYS[:4] if key in data]
     if len(ways) != 1:
         raise place.error(f"must have one of {list(_KEYS[:4])}, found {ways}.")

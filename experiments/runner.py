@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pathways import data
+from pathways.compare import served
 from pathways.devices import device_here, kind_of
 from pathways.errors import ConfigError, DataError, PathwaysError
 from pathways.evolve.at_once import AtOnce, NotMeasured, waves_by_affinity
@@ -237,6 +238,15 @@ def carry_out(
         in_turn(system, [Control(system, tasks, c.strategy, engine, progress) for c in config.controls], share)
     if share:
         system.collect()
+
+
+def searches_left(system: System, config: Config, tasks: Sequence[Task]) -> int:
+    """How many searches a run has before it, about: of tasks that are not learned, and of controls not recorded."""
+    names = {task.name for task in tasks} - set(system.ledger.forgotten(task.name for task in tasks))
+    done = {key for key in system.ledger.controls() if key[1] in names}
+    controls = [c.strategy for c in config.controls]
+    asked = {(c.name, task.name) for c in controls for task in served(tasks, c) if task.name in names}
+    return len(names - set(system.records)) + len(asked - done)
 
 
 def waves(

@@ -10,7 +10,7 @@ from typing import Any
 from pathways.errors import ConfigError
 from pathways.leases import held, lease_seconds, new_owner
 from pathways.ledger import Ledger
-from pathways.ledger_url import chosen_url
+from pathways.ledger_url import chosen_url, server_url
 from pathways.storage import is_url
 from pathways.system import System
 from pathways.task import Task
@@ -39,6 +39,8 @@ def opened_or_made(
         LedgerError: the ledger cannot be used.
     """
     url = chosen_url(config.ledger, ledger)
+    if url is not None:
+        server_url(url)  # what is no URL is told before anything is written
     there = existing(out, config, families, ledger)
     if there or not share:
         return there or make_system(out, config, tasks, families, url)

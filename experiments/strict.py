@@ -13,12 +13,11 @@ from pathways.evolve.guard import Guard
 from pathways.evolve.hyperparameters import Sampler
 from pathways.evolve.parents import Prior
 from pathways.modules import ModuleSpec
+from pathways.modules.near import did_you_mean
 from pathways.modules.spec import thaw
 from pathways.path import Path
 from pathways.pruner import Pruner
 from pathways.racing import Paired
-
-from .names import unknown
 
 _KINDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "null"}
 _SPEC_KEYS = {"family", "config", "version", "parts"}
@@ -111,7 +110,7 @@ def _settings(cls: type, data: Any, place: Place, base: Mapping[type, Any]) -> d
     names = [f.name for f in fields(cls) if f.init]
     for key in data:
         if key not in names:
-            near = unknown(key, names) or f": the settings are {names}."
+            near = did_you_mean(key, names, f": the settings are {names}.")
             raise (place / key).error(f"is not a setting{near}")
     start = base.get(cls)
     values = {}
@@ -132,8 +131,8 @@ def _value(hint: Any, data: Any, place: Place, base: Mapping[type, Any]) -> Any:
         return _union(arguments, data, place, base)
     if origin is Literal:
         if data not in arguments or type(data) not in {type(a) for a in arguments}:
-            near = unknown(data, map(str, arguments))
-            raise place.error(f"must be one of {list(arguments)}, found {data!r:.80}{near or '.'}")
+            near = did_you_mean(data, arguments, ".")
+            raise place.error(f"must be one of {list(arguments)}, found {data!r:.80}{near}")
         return data
     if hint is ModuleSpec:
         return _module_spec(data, place)

@@ -7,8 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from pathways.errors import ConfigError
-
-from .names import unknown
+from pathways.modules.near import did_you_mean
 
 STRATEGIES: dict[str, str] = {
     "munet": "pathways.evolve.munet:MuNet",
@@ -36,6 +35,6 @@ def resolve(table: Mapping[str, str], name: str, where: str) -> Any:
         ConfigError: the name is not in the table; the nearest one is suggested.
     """
     if name not in table:
-        raise ConfigError(f"{where} must be one of {sorted(table)}, found {name!r}{unknown(name, table) or '.'}")
+        raise ConfigError(f"{where} must be one of {sorted(table)}, found {name!r}{did_you_mean(name, table, '.')}")
     file, cls = table[name].split(":")
     return getattr(import_module(file), cls)

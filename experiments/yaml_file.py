@@ -99,3 +99,13 @@ def write_yaml(file: Path, data: Mapping[str, Any]) -> None:
     """Write plain data as block-style YAML, atomically, in the order of its keys."""
     text = yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, width=110)
     write_atomically(file, text.encode())
+
+
+def quoted(word: str) -> str:
+    """A word as it must stand in YAML to be read back as that word.
+
+    >>> quoted("wine"), quoted("3e-3"), quoted("a: b")
+    ('wine', "'3e-3'", "'a: b'")
+    """
+    text: str = yaml.dump(word, Dumper=_Dumper, width=10**9, allow_unicode=True)
+    return text.removesuffix("...\n").strip()

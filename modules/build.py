@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from inspect import signature
 from typing import TYPE_CHECKING
 
 from .memo import Facts
+from .near import did_you_mean
 from .ports import Port, PortError, port_to_json
 from .spec import ModuleSpec, thaw
 from .table import BUILT_IN, Families
@@ -71,8 +73,10 @@ def build(
                 module = cls(tuple(ports), **config)
                 module.inputs = tuple(ports)
         except TypeError as error:
+            known = list(signature(cls).parameters)[1:]
+            near = next((near for name in config if name not in known and (near := did_you_mean(name, known))), ".")
             raise ValueError(
-                f"the configuration of family `{spec.family}` does not fit, found {config}: {error}."
+                f"the configuration of family `{spec.family}` does not fit, found {config}: {error}{near}"
             ) from None
     if generator is not None:
         module.to_empty(device="cpu")

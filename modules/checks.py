@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .near import did_you_mean
+
 
 def whole(name: str, value: Any, low: int = 1) -> int:
     """`value`, a whole number of at least `low`; a `ValueError` names the argument.
@@ -36,5 +38,5 @@ def flag(name: str, value: Any) -> bool:
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """`value`, one of `allowed`; a `ValueError` names the argument and lists them."""
     if value not in allowed:
-        raise ValueError(f"`{name}` must be one of {list(allowed)}, found {value!r}.")
+        raise ValueError(f"`{name}` must be one of {list(allowed)}, found {value!r}{did_you_mean(value, allowed, '.')}")
     return value

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from .context import Context
 from .frozendict import FrozenDict
+from .near import did_you_mean
 from .ports import Port, PortError, Value
 from .stacked import Stack, affine
 
@@ -198,7 +199,10 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def activation_named(name: str) -> Callable[[Tensor], Tensor]:
     """The activation of that name; a `ValueError` lists the names there are."""
     if name not in ACTIVATIONS:
-        raise ValueError(f"`activation` must be one of {sorted(ACTIVATIONS)}, found {name!r}.")
+        raise ValueError(
+            f"`activation` must be one of {sorted(ACTIVATIONS)}, "
+            f"found {name!r}{did_you_mean(name, ACTIVATIONS, '.')}"
+        )
     return ACTIVATIONS[name]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from .near import nearest
 
 if TYPE_CHECKING:
     from .memo import Memo
@@ -121,7 +122,7 @@ class Families:
         if name not in self._classes:
             if name not in FAMILIES:
                 known = self.names()
-                near = get_close_matches(name, known, 3) or known[:3]
+                near = nearest(name, known, 3) or known[:3]
                 raise ValueError(
                     f"`family` must be one of the {len(known)} that are known, such as {near}, found {name!r}: pass "
                     f"the class that defines it when you open the system (families=[...], --families for commands)."

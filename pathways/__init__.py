@@ -14,26 +14,29 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Affine": "task", "Augment": "candidate", "Candidate": "candidate", "Champion": "strategy", "Classes": "task",
-    "DeltaRef": "path", "ForgettingError": "errors", "Measures": "candidate", "Metric": "measure",
+    "DeltaRef": "path", "ForgettingError": "errors", "Logger": "logger", "Measures": "candidate", "Metric": "measure",
     "Paired": "racing", "Path": "path", "PathwaysError": "errors", "Pool": "pool", "Pruner": "pruner", "Race": "racing",
     "Result": "candidate", "Root": "root", "Sequences": "task", "Spans": "task", "Split": "task", "Step": "path",
-    "System": "system", "Task": "task", "Training": "candidate", "Values": "task", "families": "entry_points",
+    "System": "system", "Task": "task", "TensorBoard": "tensorboard", "Training": "candidate", "Values": "task",
+    "cite": "citing", "families": "entry_points",
 }
 _SUBPACKAGES = ("affinity", "data", "evolve", "modules", "metrics", "pretrained", "testing")
 
 __all__ = [
-    "Affine", "Augment", "Candidate", "Champion", "Classes", "DeltaRef", "ForgettingError", "Measures", "Metric",
-    "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Root", "Sequences", "Spans", "Split",
-    "Step", "System", "Task", "Training", "Values",
-    "__version__", "affinity", "data", "evolve", "families", "metrics", "modules", "pretrained", "testing",
+    "Affine", "Augment", "Candidate", "Champion", "Classes", "DeltaRef", "ForgettingError", "Logger", "Measures",
+    "Metric", "Paired", "Path", "PathwaysError", "Pool", "Pruner", "Race", "Result", "Root", "Sequences", "Spans",
+    "Split", "Step", "System", "Task", "TensorBoard", "Training", "Values",
+    "__version__", "affinity", "cite", "data", "evolve", "families", "metrics", "modules", "pretrained", "testing",
 ]
 
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr__`
     from . import affinity, data, metrics, modules, pretrained, testing
     from .candidate import Augment, Candidate, Measures, Result, Training
+    from .citing import cite
     from .entry_points import families
     from .errors import ForgettingError, PathwaysError
+    from .logger import Logger
     from .measure import Metric
     from .path import DeltaRef, Path, Step
     from .pool import Pool
@@ -43,6 +46,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run `__getattr_
     from .strategy import Champion
     from .system import System
     from .task import Affine, Classes, Sequences, Spans, Split, Task, Values
+    from .tensorboard import TensorBoard
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from . import upkeep
 from .freeze import freeze
 from .learn import run_searches
+from .logger import report_ends
 from .progress import Event, Progress
 from .search import bench_of, refuse_known, work_of
 from .strategy import Strategy
@@ -44,6 +45,7 @@ def learn_at_once(
         winners = [winner for _, winner in run_searches(works, bench)]
         for group, winner in zip(left, winners, strict=True):
             freeze(system, group, strategy, winner)
+        report_ends(system, [task.name for group in left for task in group], progress)
         upkeep.tidy(system, names)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from pathways.modules import Draft, FrozenDict, Warm, content_hash
+from pathways.modules.near import did_you_mean
 from pathways.modules.spec import thaw
 
 from .errors import ConfigError, PathError
@@ -120,7 +121,9 @@ class Training:
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise ConfigError(f"`{name}` must be one of {allowed}, found {getattr(self, name)!r}.")
+                found = getattr(self, name)
+                near = did_you_mean(found, allowed, ".")
+                raise ConfigError(f"`{name}` must be one of {allowed}, found {found!r}{near}")
         for name, (low, high) in _BOUNDS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:

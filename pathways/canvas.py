@@ -14,6 +14,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from .palette import INK, MUTED, PAPER
+from .theme import themed
 
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -75,11 +76,11 @@ class Drawing:
 
 
 def inline(svg: bytes, name: str) -> str:
-    """An SVG file as an element of an HTML page: no prolog, no metadata, ids that cannot clash."""
+    """An SVG file as an element of an HTML page: no prolog, no metadata, ids that cannot clash, the page's colours."""
     text = svg.decode()
     text = text[text.index("<svg") :]
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'((?:xlink:)?href)="#', rf'\1="#{name}-', text)
     text = re.sub(r"url\(#", f"url(#{name}-", text)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return text.strip()
+    return themed(text.strip())

@@ -41,6 +41,8 @@ class Columns:
         columns: what each becomes.
         missing: whether cells may be missing: then a number is its mean, and a category none of them.
         delimiter: between the cells of a row.
+        decimal: between whole numbers and their fractions, `.` or `,`.
+        blank: what cells say where they say nothing, beside being empty or `?`.
 
     Example:
         >>> Columns((Column("age"), Column("town", ("Bern", "Rome")))).width
@@ -50,6 +52,8 @@ class Columns:
     columns: tuple[Column, ...]
     missing: bool = False
     delimiter: str = ","
+    decimal: str = "."
+    blank: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -64,7 +68,11 @@ class Columns:
     def to_json(self) -> dict[str, Any]:
         """The columns as plain data."""
         columns = [column.to_json() for column in self.columns]
-        return {"columns": columns, "missing": self.missing, "delimiter": self.delimiter}
+        return {
+            "columns": columns, "missing": self.missing, "delimiter": self.delimiter,
+            **({"decimal": self.decimal} if self.decimal != "." else {}),
+            **({"blank": list(self.blank)} if self.blank else {}),
+        }  # fmt: skip
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Columns:
@@ -73,4 +81,5 @@ class Columns:
         for item in data["columns"]:
             categories = tuple(map(str, item["categories"])) if "categories" in item else None
             columns.append(Column(str(item["name"]), categories, float(item.get("mean", 0.0))))
-        return cls(tuple(columns), bool(data["missing"]), str(data["delimiter"]))
+        more = str(data.get("decimal", ".")), tuple(map(str, data.get("blank", ())))
+        return cls(tuple(columns), bool(data["missing"]), str(data["delimiter"]), *more)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .engine import Engine
 from .freeze import test_value
 from .path import Path
-from .progress import Progress
+from .progress import End, Event, Progress
 from .strategy import Strategy, Winner
 from .task import Task
 
@@ -72,10 +72,12 @@ def _run(
     with system.leased(names):
         system.ledger.begin(names)
         for group, winner in system.search(missing, strategy, engine, progress, memory, leases=names):
-            _record(system, group, strategy, winner)
+            _record(system, group, strategy, winner, progress or (lambda event: None))
 
 
-def _record(system: System, group: Sequence[Task], strategy: Strategy, winner: Winner) -> None:
+def _record(
+    system: System, group: Sequence[Task], strategy: Strategy, winner: Winner, progress: Progress
+) -> None:
     """Measure the winner, and earlier tasks' paths where it changed them, then record it: the record commits."""
     after = group[-1].name
     paths: dict[str, Path] = {**winner.revised, **winner.paths}
@@ -100,5 +102,8 @@ def _record(system: System, group: Sequence[Task], strategy: Strategy, winner: W
         if system.mirror is not None:  # what the record says is kept must be there before the record is
             system.mirror.push_blobs(blob for path in paths.values() for blob in path.frozen() if data["keeps"])
         system.ledger.record_control(strategy.name, task.name, data)
+        progress(Event(task.name, strategy.name, 0, end=End(tests[task.name], task.measured_by.name)))
+        step = 1 + list(system.briefs).index(task.name) if task.name in system.briefs else 0
+        system.loggers.control(strategy.name, task.name, step, tests[task.name])
     if system.mirror is not None:
         system.mirror.push_ledger(at_most_every=PUSHED_EVERY)

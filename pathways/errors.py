@@ -11,6 +11,10 @@ class ConfigError(PathwaysError):
     """A configuration file or command-line argument that is not valid."""
 
 
+class UsageError(PathwaysError):
+    """A command line that cannot be understood: an unknown command or option, or one that is missing."""
+
+
 class DataError(PathwaysError):
     """Data that a task cannot be made from."""
 

@@ -6,8 +6,9 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -18,21 +19,24 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pathways.modules import Masked, Value
+from pathways.modules.near import did_you_mean
 from pathways.modules.spec import canonical_json
 
 from .assemble import PathModule
 from .errors import ConfigError, PathwaysError
+from .exported import Exported, checked, description, input_names, output_name
 from .files import write_atomically, write_json
 from .freeze import flat, read_probe
 from .manifest import TaskRecord, probe_file
 from .path import Path
 from .ready import Ready
-from .records import target_to_json
 
 if TYPE_CHECKING:
     from .system import System
 
 FORMATS = ("pt2", "safetensors", "onnx", "root")
+METADATA = "pathways"
+"""Under this name files of the formats `pt2` and `onnx` hold their `description` as JSON."""
 
 
 class Standalone(nn.Module):
@@ -76,8 +80,8 @@ class Standalone(nn.Module):
         return champion.restored(outputs)
 
 
-def export(system: System, task: str, format: str, out: FilePath) -> FilePath:
-    """Write one task's path, alone.
+def export(system: System, task: str, format: str, out: FilePath) -> Exported:
+    """Write one task's path, alone. A program is run on the task's stored probe before its file is there.
 
     Args:
         system: where the task was learned.
@@ -86,23 +90,27 @@ def export(system: System, task: str, format: str, out: FilePath) -> FilePath:
             `pathways.program.Program` runs with less delay than `torch.export.load(file).module()`;
             `onnx`, the same (needs the `onnx` extra); `safetensors`, the weights by module with path, transform
             and class names in the header; `root`, a folder with the headless path, for `System.create(root=...)`.
+            What a file says of itself is `pathways.exported.description`.
         out: the file, or for `root` the folder.
 
     Returns:
-        `out`.
+        The file, and how far its program is from the champion.
+
+    Raises:
+        PathwaysError: a program does not answer as the champion does; then no file is left.
     """
     record = system._record(task)
     if format not in FORMATS:
-        raise ConfigError(f"`format` must be one of {FORMATS}, found {format!r}.")
+        raise ConfigError(f"`format` must be one of {FORMATS}, found {format!r}{did_you_mean(format, FORMATS, '.')}")
     model = system.module(task)
     if format == "root":
-        return _export_root(system, record, out)
+        return Exported(_export_root(system, record, out), unchecked="a root has no head to answer with")
     out.parent.mkdir(parents=True, exist_ok=True)
     if format == "safetensors":
         tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        header = {"path": canonical_json(record.path.to_json()), "task": canonical_json(_description(record))}
+        header = {"path": canonical_json(record.path.to_json()), "task": canonical_json(description(record))}
         write_atomically(out, to_bytes(tensors, metadata=header))
-        return out
+        return Exported(out, unchecked="weights alone do not run")
     if format == "onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
         raise PathwaysError(
             "format 'onnx' needs the packages onnx and onnxscript: pip install 'evolving-pathways[onnx]'."
@@ -115,15 +123,16 @@ def export(system: System, task: str, format: str, out: FilePath) -> FilePath:
     for name, port in record.path.inputs.items():
         arguments.append(flattened[f"input/{name}"])
         arguments += [flattened[f"mask/{name}"]] if port.variable else []
-    _write_program(Standalone(record, model).eval(), tuple(arguments), record.path, format, out)
-    return out
+    return _write_program(Standalone(record, model).eval(), tuple(arguments), record, format, out)
 
 
-def _write_program(module: nn.Module, arguments: tuple[Tensor, ...], path: Path, format: str, out: FilePath) -> None:
+def _write_program(
+    module: nn.Module, arguments: tuple[Tensor, ...], record: TaskRecord, format: str, out: FilePath
+) -> Exported:
     batch = torch.export.Dim("batch", min=1)
     length = torch.export.Dim.AUTO  # as far as the path allows: learned positions, say, bound it
     shapes: list[dict[int, Any]] = []
-    for port in path.inputs.values():
+    for port in record.inputs.values():
         axes = {0: batch, **{i + 1: length for i, size in enumerate(port.shape) if size is None}}
         shapes.append(axes)
         shapes += [{0: batch, 1: length}] if port.variable else []
@@ -131,12 +140,26 @@ def _write_program(module: nn.Module, arguments: tuple[Tensor, ...], path: Path,
         program = torch.export.export(module, arguments, dynamic_shapes=(tuple(shapes),))
         with tempfile.TemporaryDirectory(dir=out.parent) as folder:
             temporary = FilePath(folder) / out.name
+            said = canonical_json(description(record))
             if format == "pt2":
-                torch.export.save(program, temporary)
+                torch.export.save(program, temporary, extra_files={METADATA: said})
             else:
-                with _quiet_about_torch():
-                    torch.onnx.export(program, (), str(temporary), dynamo=True, external_data=False, verbose=False)
+                _write_onnx(program, record, said, temporary)
+            found = checked(temporary, format, arguments, lambda batch: module(*batch))
             temporary.replace(out)
+    return replace(found, file=out)
+
+
+def _write_onnx(program: torch.export.ExportedProgram, record: TaskRecord, said: str, out: FilePath) -> None:
+    with _quiet_about_torch():
+        made = torch.onnx.export(
+            program, (), dynamo=True, external_data=False, verbose=False, input_names=input_names(record),
+            output_names=[output_name(record)],
+        )  # fmt: skip
+        if made is None:
+            raise PathwaysError("torch.onnx.export gave no program: export another format.")
+        made.model.metadata_props[METADATA] = said
+        made.save(str(out), external_data=False)
 
 
 @contextmanager
@@ -169,11 +192,3 @@ def _export_root(system: System, record: TaskRecord, out: FilePath) -> FilePath:
         if stale.stem not in trunk.frozen():
             stale.unlink()
     return out
-
-
-def _description(record: TaskRecord) -> Mapping[str, Any]:
-    return {
-        "name": record.name,
-        "target": target_to_json(record.target),
-        "transform": {name: affine.to_json() for name, affine in record.transform.items()},
-    }

@@ -17,6 +17,7 @@ from .devices import kind_of
 from .engine import Answer, Dispatch, Engine, busy_of, ready_of
 from .errors import PathwaysError
 from .ledger_rows import Trained
+from .logger import Loggers
 from .paces import IN_FLIGHT, Pace, Rounds, Steady
 from .progress import Event, Progress
 from .strategy import Search, SteadySearch, Winner
@@ -53,6 +54,7 @@ class Work:
     tried: int = 0
     best: float = float("-inf")
     failures: set[str] = field(default_factory=set)
+    failed: int = 0
     pace: Pace = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,8 +65,9 @@ class Work:
         self.tried += 1
         self.best = max(self.best, result.quality) if result.ok else self.best
         self.failures |= {result.failure} if result.failure else set()
+        self.failed += bool(result.failure)
         best = self.best if self.best > float("-inf") else None
-        return Event("+".join(self.tasks), self.strategy, self.tried, best=best)
+        return Event("+".join(self.tasks), self.strategy, self.tried, best=best, failed=self.failed)
 
     def winner(self) -> Winner:
         """The best path found; a `PathwaysError` says why there is none."""
@@ -92,6 +95,7 @@ class Bench:
         alive: called before each round, to renew leases.
         progress: called with an `Event` after each result.
         trace: takes what was done when, where that is wanted.
+        loggers: take the numbers of each candidate that is trained, once it is committed.
     """
 
     ledger: Ledger
@@ -104,6 +108,7 @@ class Bench:
     alive: Callable[[], None] = lambda: None
     progress: Progress = lambda event: None
     trace: Trace | None = None
+    loggers: Loggers = field(default_factory=Loggers)
 
 
 def run_searches(works: Sequence[Work], bench: Bench) -> Iterator[tuple[Work, Winner]]:
@@ -199,6 +204,7 @@ def try_all(
             continue
         done = _committed(sent, bench)
         for work, pairs in done:
+            bench.loggers.candidates(work.strategy, work.tasks, pairs, work.tried)
             yield from ((work, result) for _, result in pairs)
             for _, result in pairs:
                 for other, candidate in under_way.pop(result.candidate):

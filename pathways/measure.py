@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pathways.modules.near import did_you_mean
+
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -129,6 +131,7 @@ def metric_named(name: str) -> Metric:
     """The metric of that name; a `ConfigError` lists the names there are."""
     if name not in METRICS:
         raise ConfigError(
-            f"`metric` must be one of {sorted(METRICS)}, found {name!r}: or pass a `pathways.Metric`."
+            f"`metric` must be one of {sorted(METRICS)}, found {name!r}"
+            f"{did_you_mean(name, METRICS, ': or pass a `pathways.Metric`.')}"
         )
     return METRICS[name]

@@ -17,6 +17,7 @@ from .errors import LedgerError
 from .leases import lease_seconds, new_owner
 from .ledger import Ledger
 from .ledger_url import chosen_url
+from .logger import Loggers
 from .path import Path
 from .records import SystemRecord, TaskRecord
 from .shelf import Records, Shelf
@@ -62,6 +63,7 @@ class OpenRun:
         self.shelf.refresh()
         self.tasks: dict[str, Task] = {}
         self.owner = new_owner()
+        self.loggers = Loggers()
         self.tracing = True  # whether `learn` and `compare` write `trace.json`
 
     def refresh(self, *, whole: bool = False) -> None:
@@ -74,7 +76,8 @@ class OpenRun:
         self.shelf.refresh(whole=whole)
 
     def close(self) -> None:
-        """Close the ledger and the trace; the system can be used again afterwards."""
+        """Close the ledger, the trace and the loggers; the system can be used again afterwards, without loggers."""
+        self.loggers.close()
         if "trace" in self.__dict__:
             self.trace.close()
             del self.__dict__["trace"]

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from pathways.modules.near import did_you_mean
+
 from .errors import ConfigError
 
 
@@ -49,7 +51,10 @@ def make_named(what: str, table: Mapping[str, str], name: Any, settings: Mapping
     import optuna
 
     if name not in table and name not in table.values():
-        raise ConfigError(f"`name` of the {what} must be one of {sorted(table)}, found {name!r}.")
+        raise ConfigError(
+            f"`name` of the {what} must be one of {sorted(table)}, "
+            f"found {name!r}{did_you_mean(name, table, '.')}"
+        )
     if taken := sorted(set(settings) & set(given)):
         raise ConfigError(f"the settings of {what} {name!r} must leave out {taken}, which the search gives it.")
     cls = getattr(getattr(optuna, f"{what}s"), table.get(name, name))

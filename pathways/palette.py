@@ -25,6 +25,12 @@ MUTED = "#697586"
 FAINT = "#d5dae1"
 SHARED = "#e9ecf0"
 PAPER = "#ffffff"
+TINT = 0.22
+"""How strong a task's colour is in the boxes of its modules."""
+
+# What is written on a colour: the same in dark mode, so a shade beside INK and PAPER, which change (`theme.py`).
+ON_LIGHT = "#1f2934"
+ON_DARK = "#fffffe"
 
 # Sides of a comparison, the same colour in every chart.
 CHAMPION = "#0b6e99"
@@ -64,10 +70,21 @@ def tint(colour: str, strength: float) -> str:
 
 
 def on(colour: str) -> str:
-    """The colour of text that is legible on `colour`: ink on light ones, paper on dark ones.
+    """The colour of text that is legible on `colour`, in dark mode too: dark on light ones, light on dark ones.
 
-    >>> on("#332288") == PAPER, on("#88CCEE") == INK
+    >>> on("#332288") == ON_DARK, on("#88CCEE") == ON_LIGHT
     (True, True)
     """
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 145 else PAPER
+    level = luminance(colour) + 0.05
+    return ON_LIGHT if level / (luminance(ON_LIGHT) + 0.05) > 1.05 / level else ON_DARK
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of a colour, 0 to 1 (WCAG 2.2, "relative luminance").
+
+    >>> luminance("#ffffff"), luminance("#000000")
+    (1.0, 0.0)
+    """
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return round(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2], 12)

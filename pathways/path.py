@@ -59,6 +59,12 @@ class Path:
     steps: Mapping[str, Step]
     output: str
 
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows."""
+        from .notebook import path_svg
+
+        return path_svg(self)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", FrozenDict(self.inputs))
         object.__setattr__(self, "steps", FrozenDict(_in_order(self.inputs, self.steps)))

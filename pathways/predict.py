@@ -32,7 +32,11 @@ def predict(system: System, task: str, inputs: Value | Mapping[str, Value]) -> T
     """
     record = system._record(task)
     values = checked_inputs(record, inputs)
-    champion = ready(system, record)
+    return answered(record, ready(system, record), values)
+
+
+def answered(record: TaskRecord, champion: Ready, values: Mapping[str, Value]) -> Tensor:
+    """What `predict` gives, from a champion that is ready and values that were checked."""
     with torch.no_grad():
         scores = _in_batches(champion, values)
         if isinstance(record.target, Sequences):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from pathlib import Path as FilePath
@@ -13,6 +12,7 @@ from typing import Any, cast
 import yaml
 
 from pathways.modules import Draft, FrozenDict, Init, ModuleRef, ModuleSpec, Port, port_from_json
+from pathways.modules.near import nearest
 
 from .errors import ConfigError, PathError
 from .path import DeltaRef, Path, Step
@@ -98,7 +98,7 @@ def path_from(data: Mapping[str, Any], inputs: Mapping[str, Port] | None = None,
 @cache
 def _read(name: str) -> Mapping[str, Any]:
     if name not in presets():
-        near = get_close_matches(name, presets(), n=3, cutoff=0.0)
+        near = nearest(name, presets(), 3) or presets()[:3]
         raise ConfigError(
             f"`preset` must be one of the {len(presets())} that ship, such as {near}, found {name!r}: "
             f"`pathways.preset.presets()` lists them."

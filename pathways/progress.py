@@ -1,16 +1,32 @@
-"""Progress: what a run says while it works, and the one calm line that shows it."""
+"""Progress: what a run says while it works, and the log that keeps it."""
 
 from __future__ import annotations
 
-import math
-import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TextIO
 
-_INTERVAL = 0.1  # seconds between redraws: ten a second look smooth and cost nothing
-_PLAIN = 60.0  # seconds between lines of one search that goes to a file: a log shows life and stays short
+from .text import measure_text, short_count
+
+_PERIOD = 60.0  # seconds between lines of one search: a log shows life and stays short
+
+
+@dataclass(frozen=True)
+class End:
+    """What came of a search for one task.
+
+    Args:
+        test: the task's test measure, `None` where it is not a number.
+        metric: what that is.
+        new_parameters: how many parameters it added, where it added to a system.
+        parents: the tasks whose champions its path comes from.
+    """
+
+    test: float | None
+    metric: str
+    new_parameters: int | None = None
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -25,6 +41,8 @@ class Event:
         best: the best validation measure so far, in the metric's own unit.
         message: what else there is to say, such as `frozen`.
         busy, workers: how many workers have something to do, of how many; where the engine knows.
+        failed: how many of those tried could not be trained.
+        end: what came of it, when its result is recorded; then `tried` counts for nothing.
     """
 
     task: str
@@ -35,6 +53,8 @@ class Event:
     message: str = ""
     busy: int | None = None
     workers: int = 1
+    failed: int = 0
+    end: End | None = None
 
 
 Progress = Callable[[Event], None]
@@ -46,27 +66,27 @@ class _Search:
 
     event: Event
     began: float
-    drawn: float
+    said_at: float
     said: Event | None = None
 
 
-class ProgressLine:
-    """Draws events: on a terminal one line rewritten in place, elsewhere one line for each finished search.
+class ProgressLog:
+    """Events as lines of a log: one for each search that ended, which says what came of it.
 
-    Elsewhere a search that takes long has a line each minute, and searches that go on side by side have one when
-    they first make room for another and one at the end: however many results come at once, a log stays short.
+    A search that takes long has a line each minute, and searches that go on side by side have one when they first make
+    room for another: however many results come at once, a log stays short. `pathways.live` has what a terminal shows.
 
     Args:
         stream: where to write, usually standard error.
-        enabled: draws nothing when false.
+        enabled: writes nothing when false.
         clock: seconds, for tests.
 
     Example:
         >>> import io
         >>> stream = io.StringIO()
-        >>> with ProgressLine(stream) as line:
-        ...     line(Event("omniglot/Greek", "munet", 3, 12, 0.91))
-        >>> stream.getvalue().strip().startswith("omniglot/Greek  munet  3/12 tried  best 0.910")
+        >>> with ProgressLog(stream) as log:
+        ...     log(Event("omniglot/Greek", "munet", 3, 12, 0.91))
+        >>> stream.getvalue().startswith("omniglot/Greek  munet  3/12 tried  best 0.910")
         True
     """
 
@@ -74,60 +94,55 @@ class ProgressLine:
         self._stream = stream
         self._enabled = enabled
         self._clock = clock
-        self._terminal = enabled and stream.isatty()
         self._searches: dict[tuple[str, str], _Search] = {}
         self._last: _Search | None = None
-        self._drawn = -math.inf
-        self._shown = ""
 
     def __call__(self, event: Event) -> None:
-        """Take an event; it is drawn now, later or, where newer ones overtake it, never."""
+        """Take an event; it is written now, later or, where newer ones overtake it, never."""
         if not self._enabled:
             return
         now, key = self._clock(), (event.task, event.strategy)
+        if event.end is not None:
+            self._finish(event, now)
+            return
         if key not in self._searches:
             if self._last is not None:
                 self._say(self._last, now)
-            self._searches[key] = _Search(event, began=now, drawn=now)
-            self._drawn = -math.inf
+            self._searches[key] = _Search(event, began=now, said_at=now)
         search = self._last = self._searches[key]
         search.event = event
-        if not self._terminal and now - search.drawn >= _PLAIN:
+        if now - search.said_at >= _PERIOD:
             self._say(search, now)
-        if self._terminal and now - self._drawn >= _INTERVAL:
-            self._draw(line_of(event, now - search.began))
-            self._drawn = now
 
     def close(self) -> None:
-        """Draw what is not drawn yet and leave the cursor at the start of a fresh line."""
+        """Write what is not written yet."""
         now = self._clock()
         for search in self._searches.values():
             self._say(search, now)
         self._searches.clear()
         self._last = None
-        if self._terminal and self._shown:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._shown = ""
 
-    def __enter__(self) -> ProgressLine:
+    def __enter__(self) -> ProgressLog:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def _finish(self, event: Event, now: float) -> None:
+        """Take the end of a search: it is said at once, and nothing more of that search."""
+        search = self._searches.pop((event.task, event.strategy), None)
+        if search is self._last:
+            self._last = None
+        search = search or _Search(event, began=now, said_at=now)
+        search.event = replace(search.event, end=event.end)
+        self._say(search, now)
+
     def _say(self, search: _Search, now: float) -> None:
-        """Write a line of a log, unless it says what the last one of that search said."""
-        if not self._terminal and search.said != search.event:
+        """Write a line, unless it says what the last one of that search said."""
+        if search.said != search.event:
             self._stream.write(line_of(search.event, now - search.began) + "\n")
             self._stream.flush()
-            search.said, search.drawn = search.event, now
-
-    def _draw(self, line: str) -> None:
-        if line != self._shown:
-            self._stream.write(f"\r{_fit(line)}\x1b[K")
-            self._stream.flush()
-            self._shown = line
+            search.said, search.said_at = search.event, now
 
 
 def line_of(event: Event, seconds: float) -> str:
@@ -139,13 +154,33 @@ def line_of(event: Event, seconds: float) -> str:
     'wine  munet  4 tried  2/8 workers busy  1:01'
     """
     tried = f"{event.tried}/{event.total} tried" if event.total else f"{event.tried} tried"
+    tried = "" if event.end is not None and not event.tried else tried
     best = "" if event.best is None else f"best {event.best:.3f}"
-    clock = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-    busy = "" if event.busy is None else f"{event.busy}/{event.workers} workers busy"
-    return "  ".join(part for part in (event.task, event.strategy, tried, best, busy, clock, event.message) if part)
+    failed = f"{event.failed} failed" if event.failed else ""
+    busy = "" if event.busy is None or event.end is not None else f"{event.busy}/{event.workers} workers busy"
+    end = "" if event.end is None else end_text(event.end)
+    parts = (event.task, event.strategy, tried, failed, best, busy, clock_text(seconds), event.message, end)
+    return "  ".join(part for part in parts if part)
 
 
-def _fit(line: str) -> str:
-    """The line cut to the terminal's width, so that rewriting in place never wraps."""
-    width = shutil.get_terminal_size().columns - 1
-    return line if len(line) <= width else line[: width - 1] + "…"
+def end_text(end: End) -> str:
+    """What came of a search, in a few words.
+
+    >>> end_text(End(0.92, "accuracy", 12000, ("omniglot/Greek",)))
+    'test 92.0, 12k new parameters, from omniglot/Greek'
+    """
+    test = "no test measure" if end.test is None else f"test {measure_text(end.test, end.metric)}"
+    new = f"{short_count(end.new_parameters)} new parameters" if end.new_parameters is not None else ""
+    parents = f"from {', '.join(end.parents)}" if end.parents else ""
+    return ", ".join(part for part in (test, new, parents) if part)
+
+
+def clock_text(seconds: float) -> str:
+    """A time as a clock shows it.
+
+    >>> clock_text(61), clock_text(3723)
+    ('1:01', '1:02:03')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

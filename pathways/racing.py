@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pathways.modules import FrozenDict, content_hash
+from pathways.modules.near import did_you_mean
 
 from .errors import ConfigError
 
@@ -67,7 +68,8 @@ class Paired:
             raise ConfigError(f"`alpha` of `paired` must be above 0 and below 1, found {self.alpha!r}.")
         object.__setattr__(self, "at", checked_points(self.at))
         if self.rival not in RIVALS:
-            raise ConfigError(f"`rival` of `paired` must be one of {RIVALS}, found {self.rival!r}.")
+            near = did_you_mean(self.rival, RIVALS, ".")
+            raise ConfigError(f"`rival` of `paired` must be one of {RIVALS}, found {self.rival!r}{near}")
 
     def to_json(self) -> dict[str, Any]:
         """The rule as plain data."""
@@ -214,7 +216,9 @@ def as_rule(value: Any) -> Any:
         return value
     named = {value: {}} if isinstance(value, str) else value
     if not isinstance(named, Mapping) or len(named) != 1 or next(iter(named)) not in ("paired", "pruner"):
-        raise ConfigError(f"`racing` must be 'paired', or one of 'paired' and 'pruner' with settings, found {value!r}.")
+        near = did_you_mean(value, ("paired", "pruner"), ".")
+        rule = "'paired', or one of 'paired' and 'pruner' with settings"
+        raise ConfigError(f"`racing` must be {rule}, found {value!r}{near}")
     [(kind, settings)] = named.items()
     settings = {} if settings is None else settings
     if not isinstance(settings, Mapping):

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any, Protocol, TypeVar
 
-from pathways.modules import BUILT_IN, Draft, Families, Port, Vector, content_hash
+from pathways.modules import BUILT_IN, Draft, Families, Image, Port, Vector, content_hash
 from pathways.modules.spec import thaw
 
 from .candidate import Measures, Training
@@ -16,6 +16,7 @@ from .columns import Columns
 from .errors import PathwaysError
 from .fields import Fields, difference, plain_number
 from .path import Path
+from .pictures import Pictures
 from .strategy import Champion, Strategy
 from .task import Affine, Classes, Sequences, Spans, Target, Task, Values, fits
 
@@ -125,6 +126,7 @@ class TaskRecord:
         strategy: the name of what found it.
         settings: the strategy's settings, plain data.
         columns: by input, the columns of a table that make it, where that is what it is made of.
+        pictures: by input, how image files become it, where that is what it was made of.
     """
 
     champion: Champion
@@ -142,6 +144,7 @@ class TaskRecord:
     strategy: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Columns] = field(default_factory=dict)
+    pictures: Mapping[str, Pictures] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -153,7 +156,7 @@ class TaskRecord:
         return cls(
             champion, index, task.target, task.transform, metric.name, metric.higher_is_better, task.source,
             task.fingerprint, task.test_fingerprint, test, new_parameters, probe,
-            strategy.name, strategy.to_json(), task.columns,
+            strategy.name, strategy.to_json(), task.columns, task.pictures,
         )
 
     @property
@@ -193,6 +196,7 @@ class TaskRecord:
             "new_parameters": self.new_parameters, "probe": self.probe,
             "strategy": {"name": self.strategy, "settings": thaw(self.settings)},
             **({"columns": {name: each.to_json() for name, each in self.columns.items()}} if self.columns else {}),
+            **({"pictures": {name: each.to_json() for name, each in self.pictures.items()}} if self.pictures else {}),
         }
 
     @classmethod
@@ -215,6 +219,7 @@ class TaskRecord:
             fields.integer("new_parameters"), fields.text("probe"),
             strategy.text("name"), strategy.mapping("settings"),
             fields.parsed("columns", _named(Columns.from_json)) if fields.has("columns") else {},
+            fields.parsed("pictures", _named(Pictures.from_json)) if fields.has("pictures") else {},
         )
         for part in (fields, metric, strategy):
             part.done()
@@ -250,6 +255,9 @@ def _check(record: TaskRecord, fields: Fields, families: Families) -> None:
     for name, columns in record.columns.items():
         if path.inputs.get(name) != Vector(columns.width):
             fields.wrong(f"columns.{name}", f"of an input of {columns.width} entries", path.inputs.get(name))
+    for name, pictures in record.pictures.items():
+        if path.inputs.get(name) != Image(*pictures.shape):
+            fields.wrong(f"pictures.{name}", f"of an input of shape {pictures.shape}", path.inputs.get(name))
     for name in ("index", "new_parameters"):
         if getattr(record, name) < 0:
             fields.wrong(name, "at least 0", getattr(record, name))

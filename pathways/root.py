@@ -9,6 +9,8 @@ from importlib import resources
 from pathlib import Path as FilePath
 from typing import Any
 
+from pathways.modules.near import did_you_mean
+
 from .errors import ConfigError
 from .files import write_atomically, write_json
 from .path import Path
@@ -54,15 +56,15 @@ class Root:
             ConfigError: there is neither.
         """
         folder = _folder(name)
-        data = json.loads((folder / "path.json").read_text())
-        source = data.get("source", {}) if isinstance(data, dict) else {}
+        data = _read(folder)
+        source = data.get("source", {})
         path = Path.from_json(data)
         return cls(path, {blob: (folder / f"{blob}.safetensors").read_bytes() for blob in path.frozen()}, dict(source))
 
 
 def shipped_path(name: str) -> Path:
     """The headless path of a root that ships, or of the folder of one, without its blobs."""
-    return Path.from_json(json.loads((_folder(name) / "path.json").read_text()))
+    return Path.from_json(_read(_folder(name)))
 
 
 def shipped_roots() -> list[str]:
@@ -73,12 +75,27 @@ def shipped_roots() -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if (entry / "path.json").is_file())
 
 
+def _read(folder: Any) -> dict[str, Any]:
+    """What the `path.json` of a root holds; a `ConfigError` where it is not valid JSON."""
+    try:
+        data = json.loads((folder / "path.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{folder / 'path.json'}: it must be a path as JSON: {error}.") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{folder / 'path.json'}: it must be a path as JSON, found {data!r:.60}.")
+    return data
+
+
 def _folder(name: str) -> Any:
     folder: Any = resources.files("pathways") / "roots" / name
     if not is_name(name) or not (folder / "path.json").is_file():
         folder = FilePath(name)
     if not (folder / "path.json").is_file():
-        raise ConfigError(f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, found {name!r}.")
+        near = did_you_mean(name, shipped_roots(), ".")
+        raise ConfigError(
+            f"`root` must be one of {shipped_roots()} or a folder with a `path.json`, "
+            f"found {name!r}{near}"
+        )
     return folder
 
 

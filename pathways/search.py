@@ -91,6 +91,7 @@ def bench_of(
     return Bench(
         system.ledger, system.pool, engine, system.dispatch, system.stack, system.families, device_of(engine), alive,
         progress or (lambda event: None), system.trace if system.tracing else None,
+        system.loggers,
     )
 
 

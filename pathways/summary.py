@@ -244,7 +244,9 @@ def run_config(directory: FilePath | str) -> dict[str, Any]:
 
 
 def _engine(directory: FilePath) -> str | None:
-    engine = run_config(directory).get("engine") or {}
+    engine = run_config(directory).get("engine")
+    if not isinstance(engine, Mapping):
+        return None
     if "workers" not in engine:
         return engine.get("kind")
     kind, workers = engine.get("kind", "local"), engine["workers"]

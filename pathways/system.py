@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from pathways.modules import Draft, Families, Frozen
+from pathways.modules.near import did_you_mean
 
 from . import manifest, upkeep
 from .candidate import Training
@@ -198,6 +199,7 @@ class System(OpenRun):
             HeldError: another process is learning the task, or has taken it over as this one was silent.
         """
         from .freeze import freeze
+        from .logger import report_ends
         from .search import refuse_known
 
         tasks = [task] if isinstance(task, Task) else list(task)
@@ -211,6 +213,7 @@ class System(OpenRun):
             self.ledger.remember(names)
             for _, winner in self.search([tasks], strategy, engine, progress, leases=names):
                 freeze(self, tasks, strategy, winner)
+            report_ends(self, names, progress)
             upkeep.tidy(self, names)
         learned = [self.records[t.name].champion for t in tasks]
         return learned[0] if isinstance(task, Task) else learned
@@ -373,8 +376,20 @@ class System(OpenRun):
 
         return summarise(self)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .notebook import system_html
+
+        return system_html(self)
+
+    def cite(self) -> str:
+        """BibTeX of the methods, data and software that it used, as `pathways cite` prints it."""
+        from .citing import cite
+
+        return cite(self)
+
     def export(self, task: str, format: str, out: str | FilePath) -> FilePath:
-        """Write one task's path, alone.
+        """Write one task's path, alone; a program is checked against the champion on stored samples.
 
         Args:
             task: its name.
@@ -386,7 +401,7 @@ class System(OpenRun):
         """
         from .export import export
 
-        return export(self, task, format, FilePath(out))
+        return export(self, task, format, FilePath(out)).file
 
     def forget(self, task: str) -> None:
         """Remove a task: its manifest, probes, ledger rows, and the blobs that only it uses.
@@ -401,7 +416,8 @@ class System(OpenRun):
         if task not in self.records:
             if task in self.damaged():
                 raise PathwaysError(f"task {task!r} is damaged: {self.damaged()[task]}.")
-            raise PathwaysError(f"`task` must be one that was learned, {list(self.records)}, found {task!r}.")
+            near = did_you_mean(task, self.records, ".")
+            raise PathwaysError(f"`task` must be one that was learned, {list(self.records)}, found {task!r}{near}")
         return self.records[task]
 
 

@@ -15,6 +15,7 @@ from pathways.modules.ports import batch_size
 from .columns import Columns
 from .errors import DataError
 from .measure import DEFAULTS, Metric, metric_named
+from .pictures import Pictures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -227,6 +228,7 @@ class Task:
         allow_duplicates: accept samples with equal inputs in two splits. By default they are refused as a
             leak; data whose true samples repeat (few distinct inputs) says so here.
         columns: for inputs that were made of a table's columns, how: so `pathways predict` reads such tables.
+        pictures: for inputs that were made of image files, how: so `pathways predict` prepares such files alike.
 
     Raises:
         DataError: a label out of range, a class without a training sample, NaN, a sample that stands in two
@@ -242,6 +244,7 @@ class Task:
     source: str = ""
     allow_duplicates: bool = False
     columns: Mapping[str, Columns] = field(default_factory=dict)
+    pictures: Mapping[str, Pictures] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", FrozenDict(self.inputs))

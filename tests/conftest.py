@@ -1,5 +1,6 @@
 """What tests of all floors share. Its folder is importable from every test, for the helpers beside it."""
 
+import os
 import signal
 import sys
 import threading
@@ -35,6 +36,14 @@ def _own_cache(tmp_path_factory):
     """What the package keeps in the user's cache folder stays out of it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_cuts():
+    """Tests kill processes, never the machine: they see nothing of what is forced to disk, which takes its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
         yield
 
 

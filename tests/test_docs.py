@@ -6,21 +6,25 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path as FilePath
 from types import ModuleType
 from typing import Any
 
 import pytest
+from notebook_cells import cells
+from pages_run import PAGES
 
-from pathways.experiments.cli import main, parser
+from pathways.experiments.cli import parser
 from pathways.system import System
 
 REPOSITORY = FilePath(__file__).parent.parent
-DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 # Where a document may begin when it names a file: most name what stands on the floor they are about.
 BASES = [REPOSITORY / folder for folder in ("", "modules", "pathways", "evolve", "experiments")]
 ENDINGS = (".py", ".md", ".yaml", ".ipynb", ".toml", ".txt", ".svg", ".png")
+OF_USERS = {"class"}  # `class/name.png`: what a user's folder looks like
 OF_RUNS = {"config.yaml", "runs", "tasks", "probes", "pool", "figures"}  # what only a run directory holds
 CONFIG = """
 name: tiny
@@ -34,7 +38,9 @@ controls: [{independent: {steps: 4}}]
 
 _OF_INSTANCES = System.__init__.__code__.co_names  # attributes that the class does not show
 
-parametrize_documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+parametrize_documents = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda file: str(file.relative_to(REPOSITORY))
+)
 parametrize_notebooks = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda file: file.name)
 
 
@@ -58,13 +64,22 @@ def links(text: str) -> list[str]:
 
 def paths(text: str) -> list[str]:
     """The files and folders that are named in spans and in shell blocks."""
-    words = [*spans(text), *(word for block in blocks(text, "") + blocks(text, "sh") for word in block.split())]
-    return [word for word in words if _names_a_file(word)]
+    shell = blocks(text, "") + blocks(text, "sh")
+    words = [*spans(text), *(word for block in shell for word in _read_by(block))]
+    own = set(re.findall(r"^```(?:python|yaml)\n# (\S+)$", text, re.M))  # files that the page has its reader write
+    return [word for word in words if _names_a_file(word) and word not in own]
+
+
+def _read_by(shell: str) -> list[str]:
+    """The words of shell lines, without the files that they write."""
+    return re.sub(r"--out +\S+", "", shell).split()
 
 
 def _names_a_file(word: str) -> bool:
     parts = word.split("/")
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", word) or parts[0] in OF_RUNS or parts[0].startswith(".venv"):
+    if parts[0] in OF_RUNS | OF_USERS or parts[0].startswith(".venv"):
+        return False
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", word):
         return False
     placeholder = any(re.fullmatch(r"[A-Z]+(\.\w+)?", part) and part != "LICENSE" for part in parts if part)
     return not placeholder and word.endswith((*ENDINGS, "/"))
@@ -72,7 +87,8 @@ def _names_a_file(word: str) -> bool:
 
 def commands(text: str) -> list[str]:
     """The first arguments of `pathways`, in spans and shell blocks."""
-    lines = [*spans(text), *(line for block in blocks(text, "") + blocks(text, "sh") for line in block.splitlines())]
+    shell = blocks(text, "") + blocks(text, "sh") + blocks(text, "console")
+    lines = [*spans(text), *(line.removeprefix("$ ") for block in shell for line in block.splitlines())]
     starts = [re.match(r"(?:\S+/)?pathways ([\w|-]+)", line.strip()) for line in lines]
     return [start.group(1) for start in starts if start]
 
@@ -113,7 +129,9 @@ def test_dotted_names_exist(document: FilePath) -> None:
             resolved(name.split("."))
 
 
-@parametrize_documents
+@pytest.mark.parametrize(
+    "document", [document for document in DOCUMENTS if document not in PAGES], ids=lambda file: file.name
+)  # the others are run by `test_pages_run.py`
 def test_python_blocks_use_what_there_is(document: FilePath) -> None:
     for block in blocks(document.read_text(), "python"):
         check_names(block)
@@ -123,6 +141,8 @@ def resolved(names: list[str], start: Any = None) -> Any:
     """What dotted names stand for; an `AttributeError` or `ImportError` where there is no such thing."""
     value = importlib.import_module(names[0]) if start is None else start
     for name in names[1:] if start is None else names:
+        if isinstance(value, (property, cached_property)):  # what it gives is not known without an instance
+            return value
         try:
             value = getattr(value, name)
         except AttributeError:
@@ -147,6 +167,8 @@ def check_names(code: str) -> None:
             resolved(names[1:], known[names[0]])
         if isinstance(node, ast.Call) and (names := list(_dotted(node.func))) and names[0] in known:
             function = resolved(names[1:], known[names[0]])
+            if isinstance(function, type) and issubclass(function, BaseException):
+                continue  # which have no signature
             parameters = inspect.signature(function).parameters
             assert {keyword.arg for keyword in node.keywords} <= set(parameters), f"{'.'.join(names)} takes no such"
 
@@ -161,42 +183,12 @@ def _dotted(node: ast.expr) -> Iterator[str]:
 
 # -- notebooks ----------------------------------------------------------------------------------------------
 
-def cells(notebook: FilePath) -> list[str]:
-    """The code of a notebook's cells."""
-    data = json.loads(notebook.read_text())
-    assert data["nbformat"] == 4
-    return ["".join(cell["source"]) for cell in data["cells"] if cell["cell_type"] == "code"]
-
-
 @parametrize_notebooks
 def test_notebooks_compile_and_hold_no_outputs(notebook: FilePath) -> None:
     for i, code in enumerate(cells(notebook)):
         compile(code, f"{notebook.name}, cell {i + 1}", "exec")
         check_names(code)
     assert not any(cell.get("outputs") for cell in json.loads(notebook.read_text())["cells"])
-
-
-def shown(code: str, names: dict[str, Any]) -> Any:
-    """Run a cell as notebooks do; what it shows is the value of its last line."""
-    tree = ast.parse(code)
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "cell", "exec"), names)
-    return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if isinstance(last, ast.Expr) else None
-
-
-def test_the_quickstart_notebook_runs(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    config = tmp_path / "tiny.yaml"
-    config.write_text(CONFIG)
-    assert main(["run", str(config), "--out", str(tmp_path / "run"), "--quiet"]) == 0
-    monkeypatch.setenv("PATHWAYS_RUN", str(tmp_path / "run"))
-    capsys.readouterr()
-    names: dict[str, Any] = {}
-    values = [shown(code, names) for code in cells(REPOSITORY / "notebooks" / "quickstart.ipynb")]
-    names["system"].close()
-    assert values[0] == ["digits/0-1", "digits/2-3"]
-    assert "independent" in capsys.readouterr().out
-    assert any("<svg" in value._repr_svg_() for value in values if hasattr(value, "_repr_svg_"))
-    assert any(getattr(value, "bitwise", False) and value.ok for value in values)
 
 
 # -- the checks themselves ----------------------------------------------------------------------------------

@@ -54,6 +54,18 @@ def test_a_run_without_its_index_is_worked_out_once(run: FilePath) -> None:
     assert "torch" not in imported_by(command("show", str(run)))
 
 
+@pytest.mark.parametrize(("arguments", "needed"), [
+    (["--help"], set()), (["completion", "bash"], set()), (["init", "-"], {"yaml"}),
+    (["init", "-", "--from", "preset", "munet-2022"], {"yaml"}),
+])
+def test_setting_up_imports_little(arguments: list[str], needed: set[str]) -> None:
+    assert imported_by(command(*arguments).replace("assert status == 0", "assert not status")) <= needed
+
+
+def test_citing_a_run_needs_no_torch(run: FilePath) -> None:
+    assert imported_by(command("cite", str(run))) <= NEEDED_TO_SHOW
+
+
 @pytest.mark.parametrize("program", [
     "import pathways", "import pathways.experiments", "from pathways import evolve, modules", "import pathways.cores",
 ])
@@ -101,3 +113,30 @@ def test_type_checkers_see_the_names_that_are_imported_late(package: object) -> 
     assert set(package._HOMES) <= set(dir(package))  # type: ignore[attr-defined]
     for name in package._HOMES:  # type: ignore[attr-defined]
         assert getattr(package, name).__name__ == name
+
+
+def test_training_a_stack_imports_no_compiler(tmp_path: FilePath) -> None:
+    """Torch's takes seconds and a hundred megabytes, of each worker; switches of torch that import it have others."""
+    program = f"""
+import sys
+sys.path.append({str(FilePath(__file__).parent)!r})
+from helpers_tiny import TRAINING, chain, head, linear, task_of
+from pathlib import Path
+from pathways.candidate import Candidate
+from pathways.modules import BUILT_IN
+from pathways.pool import Pool
+from pathways.stack_plan import plan
+from pathways.trainer import Trainer
+task = task_of("one")
+asked = [
+    Candidate({{"one": chain(task.inputs, linear("a"), head())}}, TRAINING, {{"one": task.fingerprint}}, repeat=repeat)
+    for repeat in range(2)
+]
+trainer = Trainer(Pool(Path({str(tmp_path / "pool")!r})))
+trainer.provide(task)
+[group] = plan(asked, 2, BUILT_IN).stacks
+assert [(result.ok, result.alone) for result in trainer.run(group.candidates, True, group.slots)] == [(True, "")] * 2
+print([name for name in ("torch._dynamo", "torch._inductor") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pathways.affinity.matrix import Affinity, Kind
 from pathways.errors import ConfigError
 from pathways.modules import FrozenDict
+from pathways.modules.near import did_you_mean
 from pathways.recording import plain_options
 
 from .options import settings
@@ -40,7 +41,8 @@ class Measured:
 
     def __post_init__(self) -> None:
         if self.estimator not in MEASURED:
-            raise ConfigError(f"`estimator` must be one of {sorted(MEASURED)}, found {self.estimator!r}.")
+            near = did_you_mean(self.estimator, MEASURED, ".")
+            raise ConfigError(f"`estimator` must be one of {sorted(MEASURED)}, found {self.estimator!r}{near}")
         if not isinstance(self.options, Mapping):
             raise ConfigError(f"`options` of `{self.estimator}` must be a mapping, found {self.options!r:.80}.")
         object.__setattr__(self, "options", plain_options(self.options))

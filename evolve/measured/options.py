@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pathways.errors import ConfigError
+from pathways.modules.near import did_you_mean
 
 _WORDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", NoneType: "null"}
 
@@ -76,7 +77,8 @@ def _read(hint: Any, value: Any, what: str) -> Any:
         return found
     if origin is Literal:
         if not any(value == word and type(value) is type(word) for word in inside):
-            raise ConfigError(f"{what} must be one of {list(inside)}, found {value!r:.80}.")
+            near = did_you_mean(value, inside, ".")
+            raise ConfigError(f"{what} must be one of {list(inside)}, found {value!r:.80}{near}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):

@@ -14,7 +14,7 @@ from typing import Any
 
 from pathways.evolve.munet import MuNet
 from pathways.graph import path_graph
-from pathways.graph_draw import MODULES, draw_graph
+from pathways.graph.draw import MODULES, draw_graph
 from pathways.summary_table import summary_text
 from pathways.system import System
 

@@ -19,6 +19,7 @@ from pathways.experiments.runner import load_tasks
 from pathways.in_process import InProcess
 from pathways.modules import Frozen
 from pathways.path import Path
+from pathways.progress import Event
 from pathways.system import System
 from pathways.task import Task
 from pathways.trainer import one_thread
@@ -198,8 +199,13 @@ def measured(config: Config, side_of: Callable[[Config, System], ByHand], folder
 def _learn(system: System, task: Task, config: Config, engine: InProcess, watch: Watch) -> list[Moment]:
     """Learn one task; each of its results, at the time at which it was committed."""
     committed: list[float] = []
+
+    def note(event: Event) -> None:
+        if event.end is None:
+            committed.append(watch.read())
+
     with watch:
-        system.learn(task, config.strategy.strategy, engine, progress=lambda event: committed.append(watch.read()))
+        system.learn(task, config.strategy.strategy, engine, progress=note)
     results = [row.result for row in system.ledger.rows(task.name)]
     reached = [result.measures[task.name].validation if result.ok else 0.0 for result in results]
     return [Moment(seconds, task.name, value) for seconds, value in zip(committed, reached, strict=True)]

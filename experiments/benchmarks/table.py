@@ -23,6 +23,7 @@ BENCHMARKS: Mapping[str, str] = {
     "import": "pathways.experiments.benchmarks.fresh:import_time",
     "help": "pathways.experiments.benchmarks.fresh:help_time",
     "show": "pathways.experiments.benchmarks.fresh:show_time",
+    "report": "pathways.experiments.benchmarks.page_rows:report",
     "predict-latency": "pathways.experiments.benchmarks.latency:predict_latency",
     "export-latency": "pathways.experiments.benchmarks.latency:export_latency",
     "gpu-population": "pathways.experiments.benchmarks.gpu:rows",

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from pathways.errors import ConfigError, DataError
+from pathways.modules.near import did_you_mean
 
 from .check import checked_table
 from .greedy import by_greed
@@ -82,7 +83,7 @@ def choose(
     limit = exact(budget, "budget")
     rule = _rule(table, rule)
     if solver is not None and solver not in SOLVERS:
-        raise ConfigError(f"`solver` must be one of {SOLVERS}, found {solver!r}.")
+        raise ConfigError(f"`solver` must be one of {SOLVERS}, found {solver!r}{did_you_mean(solver, SOLVERS, '.')}")
     begun = time.perf_counter()
     if rule == "taskonomy":
         assert isinstance(table, Affinity)
@@ -108,7 +109,7 @@ def _rule(table: Table, rule: str | None) -> str:
     if not allowed:
         raise ConfigError(f"no rule chooses networks from {kind}: measure affinity of kind co-training or transfer.")
     if rule is not None and rule not in RULES:
-        raise ConfigError(f"`rule` must be one of {RULES}, found {rule!r}.")
+        raise ConfigError(f"`rule` must be one of {RULES}, found {rule!r}{did_you_mean(rule, RULES, '.')}")
     if rule is not None and rule not in allowed:
         raise ConfigError(
             f"`rule` must be one of {allowed} for {kind}, found {rule!r}: kinds are different quantities."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import atanh, nan, sqrt, tanh
 from typing import Literal
 
@@ -12,57 +12,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pathways.errors import ConfigError, DataError
+from pathways.interval import Estimate, mean_interval
 from pathways.seeds import numpy_generator
 
 from .matrix import Affinity
 
 Array = NDArray[np.float64]
 Groups = Iterable[Iterable[str]]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its interval.
-
-    Args:
-        value: the estimate; NaN where there is nothing to estimate it from.
-        low, high: its interval; NaN where there is too little to give one.
-        n: how many observations it is from.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    @property
-    def sure(self) -> bool:
-        """Whether it has an interval."""
-        return self.low == self.low and self.high == self.high
-
-    @property
-    def sign(self) -> int:
-        """1 or -1 where the whole interval is on one side of 0, else 0."""
-        return int(self.low > 0) - int(self.high < 0) if self.sure else 0
-
-
-def mean_interval(values: Sequence[float] | Array, level: float = 0.95) -> Estimate:
-    """The mean with Student's t interval: `mean ± t(level, n - 1) · s / √n`; what is NaN is left out.
-
-    >>> mean_interval([1.0, 2.0, 3.0])
-    Estimate(value=2.0, low=-0.484..., high=4.484..., n=3)
-    >>> mean_interval([1.0]).sure
-    False
-
-    Reference: Student 1908.
-    """
-    known = np.asarray(values, dtype=np.float64).ravel()
-    known = known[np.isfinite(known)]
-    n = len(known)
-    if n < 2:
-        return Estimate(float(known[0]) if n else nan, nan, nan, n)
-    half = stats.t.ppf(0.5 + level / 2, n - 1) * known.std(ddof=1) / sqrt(n)
-    return Estimate(float(known.mean()), float(known.mean() - half), float(known.mean() + half), n)
 
 
 def paired_interval(gains: Array, over: Literal["seeds", "tasks"] = "seeds", level: float = 0.95) -> Estimate:

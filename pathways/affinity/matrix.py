@@ -65,6 +65,12 @@ class Affinity:
     steps: tuple[int, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from pathways.notebook import affinity_html
+
+        return affinity_html(self)
+
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ConfigError(f"`kind` must be one of {KINDS}, found {self.kind!r}.")

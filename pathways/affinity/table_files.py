@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,7 +42,7 @@ def read_table(file: str | Path, higher_is_better: bool | None = None) -> Perfor
         return _sensed(read_json(path), str(file), higher_is_better)
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} must be a CSV file that can be read: {error}.") from None
     return from_text(text, str(file), higher_is_better)
 

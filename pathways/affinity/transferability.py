@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from pathways.errors import ConfigError
+from pathways.modules.near import did_you_mean
 from pathways.task import Task
 from pathways.trainer.numerics import one_thread
 from pathways.trainer.samples import prepare
@@ -90,7 +91,9 @@ def named_estimator(estimator: str | Callable[..., float]) -> Callable[..., floa
     if estimator == "nce":
         return lambda scores, targets, **options: affinity.nce(scores.argmax(1), targets, **options)
     if estimator not in TRANSFERABILITY:
-        raise ConfigError(f"`estimator` must be one of {sorted((*TRANSFERABILITY, *OF_SCORES))}, found {estimator!r}.")
+        known = sorted((*TRANSFERABILITY, *OF_SCORES))
+        near = did_you_mean(estimator, known, ".")
+        raise ConfigError(f"`estimator` must be one of {known}, found {estimator!r}{near}")
     function: Callable[..., float] = getattr(affinity, estimator)
     return function
 

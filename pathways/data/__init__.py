@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pathways.errors import ConfigError, DataError
 
-from .arguments import check_arguments, guess
+from .arguments import check_arguments
 
 if TYPE_CHECKING:
     from pathways.task import Task
@@ -35,11 +35,17 @@ SOURCES: dict[str, str] = {
     "digit_pairs": "digit_pairs_set:digit_pairs",
     "npz": "npz_file:npz",
     "csv": "csv_file:csv",
+    "image_folder": "image_folder_set:image_folder",
 }
 
 # What Python can use and YAML cannot name: no file name may equal one of these or a source's name, or the
 # imported file would hide the function.
-_OTHERS = {"from_dataset": "dataset:from_dataset", "data_folder": "folder:data_folder"}
+_OTHERS = {
+    "from_dataset": "dataset:from_dataset",
+    "from_image_folder": "image_folder_set:from_image_folder",
+    "read_images": "image_files:read_images",
+    "data_folder": "folder:data_folder",
+}
 
 __all__ = ["SOURCES", "load", *SOURCES, *_OTHERS]
 
@@ -60,8 +66,10 @@ def load(source: str, *, data: str | Path | None = None, **arguments: Any) -> li
     ['omniglot/Tengwar']
     """
     if source not in SOURCES:
+        from pathways.modules.near import did_you_mean
+
         raise ConfigError(
-            f"`source` must be one of {sorted(SOURCES)}, found {source!r}{guess(source, SOURCES)}"
+            f"`source` must be one of {sorted(SOURCES)}, found {source!r}{did_you_mean(source, SOURCES, '.')}"
         )
     function = getattr(import_module(__name__), source)
     if data is not None and "data" in inspect.signature(function).parameters:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pathways.errors import ConfigError, DataError
@@ -25,8 +24,10 @@ def check_arguments(source: str, function: Callable[..., Any], arguments: Mappin
     known = inspect.signature(function).parameters
     for name in arguments:
         if name not in known:
+            from pathways.modules.near import did_you_mean  # whose package wants torch
+
             raise ConfigError(
-                f"source {source!r} takes the arguments {sorted(known)}, found {name!r}{guess(name, known)}"
+                f"source {source!r} takes the arguments {sorted(known)}, found {name!r}{did_you_mean(name, known, '.')}"
             )
     missing = [n for n, p in known.items() if p.default is p.empty and n not in arguments]
     if missing:
@@ -68,9 +69,3 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is not None and issubclass(origin, Sequence):
         return isinstance(value, (list, tuple)) and all(fits(one, inner[0]) for one in value)
     return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
-
-
-def guess(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the closest known one, if any is close."""
-    close = get_close_matches(name, list(known), n=1)
-    return f": did you mean {close[0]!r}?" if close else "."

@@ -16,6 +16,7 @@ from pathways.task import Split, Target, Task, Values
 
 from .arrays import class_targets, standardise, value_targets
 from .csv_table import Table, is_missing, numbers_of, read_table
+from .csv_texts import check_texts
 from .encode import columns_of, encode, transform_of, with_means
 from .folder import find_file
 from .split import ordered, split_indices, without_leaks
@@ -49,6 +50,8 @@ def csv(
     *,
     data: str | Path | None = None,
     delimiter: str = ",",
+    decimal: str = ".",
+    blank: Sequence[str] = (),
     task_by: str | None = None,
     split: str | None = None,
     categorical: Sequence[str] = (),
@@ -62,18 +65,30 @@ def csv(
 ) -> list[Task]:
     """Tasks from a CSV file with a header, plain or gzipped. Inputs are one `Vector` a row.
 
+    The file is in UTF-8, with a byte order mark or without; cells with the delimiter in them stand in double quotes.
+    The order of columns does not matter: `target` names the one to predict, `drop` those to leave out, such as ids,
+    row numbers and names; all others are inputs.
+
     A column of numbers is one entry, standardised by the training samples of its task. Any other column, and
     those named in `categorical`, is one entry of 0 or 1 for each category that the training samples of any
     task of the file have; a category that they lack is all zeros. So all tasks of a file have the same port.
+    A column of texts that hardly repeat is refused, as nothing could be learned from it: drop it, or put what it says
+    into columns of numbers, such as day, month and year of a date.
 
-    Targets of numbers are standardised by the training samples of their task; predictions are not.
+    Targets of numbers are standardised by the training samples of their task; predictions are not. A target of texts
+    is classes; one of numbers is values, unless `values` is false. Where it is only two numbers, say which.
+
+    Which columns there were and what each became stays with the champion: `pathways predict` takes tables with these
+    columns, in any order and among others.
 
     Args:
         file: its path, as it stands or inside the data folder.
         target: the column to predict; several make a target of as many numbers.
         name: of the task; with `task_by`, of the family: `name/value`.
         data: the data folder; see `data_folder`.
-        delimiter: between cells.
+        delimiter: between cells: `,`, or for example `;` or a tab.
+        decimal: between whole numbers and their fractions: `.` or `,`, as in 1.234,5.
+        blank: what cells say where they say nothing, beside being empty or `?`: for example `[NA, n/a]`.
         task_by: a column whose every value makes a task of its own.
         split: a column that says `train`, `validation` (or `val`, `valid`) or `test`. Without rows of
             validation it is split from train. Rows that equal ones of another split are left out, of train
@@ -81,7 +96,7 @@ def csv(
         categorical: columns of numbers that are categories.
         drop: columns that are neither inputs nor targets.
         values: the target is numbers rather than classes; by default where all its cells are numbers.
-        missing: what to do where a cell is empty or `?`: `error`, or `mean`, which puts the training mean for
+        missing: what to do where a cell says nothing: `error`, or `mean`, which puts the training mean for
             a number and no category for a category. Targets must always be there.
         seed: draws validation.
         validation: its share of what is not test.
@@ -89,9 +104,20 @@ def csv(
         allow_duplicates: accept equal rows in two splits instead of keeping them together.
 
     Raises:
-        DataError: the file is not a table, a column does not exist, or a cell is missing; all are named.
+        DataError: the file is not a table, a column does not exist or cannot be learned from, or a cell is missing;
+            all are named.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "houses.csv"
+        ...     rows = [f"{i};{('brick', 'wood')[i % 2]};{i % 7},5;{('cheap', 'dear')[i % 7 > 3]}" for i in range(30)]
+        ...     _ = file.write_text(chr(10).join(["id;walls;rooms;price", *rows]))
+        ...     [task] = csv(file, "price", "houses", delimiter=";", decimal=",", drop=["id"], allow_duplicates=True)
+        >>> task.columns["features"].names, task.columns["features"].width, task.target.names
+        (('walls', 'rooms'), 3, ('cheap', 'dear'))
     """
-    table = read_table(find_file(file, data), delimiter)
+    table = read_table(find_file(file, data), delimiter, decimal, blank)
     targets = (target,) if isinstance(target, str) else tuple(target)
     special = [*targets, *drop, *(column for column in (task_by, split) if column)]
     for column in (*special, *categorical):
@@ -100,6 +126,7 @@ def csv(
         raise DataError(f"`missing` must be 'error' or 'mean', found {missing!r}: choose one.")
     if values is None:
         values = all(table.is_numeric(column) for column in targets)
+        _check_said(table, targets, values)
     if len(targets) > 1 and not values:
         raise DataError(
             f"`target` of several columns must hold numbers, found {list(targets)}: name one column."
@@ -108,11 +135,22 @@ def csv(
     options = _Options(targets, values, split, seed, validation, test, allow_duplicates)
     rows = _rows_of_tasks(table, name, task_by)
     _check_missing(table, [*targets, *(inputs if missing == "error" else [])], missing)
+    check_texts(table, [*inputs, *(() if values else targets)], targets, categorical)
     numeric = {column for column in inputs if column not in categorical and table.is_numeric(column)}
     indices = {task: _split_rows(table, task, places, inputs, options) for task, places in rows.items()}
     train = [place for parts in indices.values() for place in parts["train"]]
-    columns = Columns(columns_of(table, inputs, numeric, train), missing == "mean", delimiter)
+    columns = Columns(columns_of(table, inputs, numeric, train), missing == "mean", delimiter, decimal, tuple(blank))
     return [_task(table, task, parts, columns, options) for task, parts in indices.items()]
+
+
+def _check_said(table: Table, targets: Sequence[str], values: bool) -> None:
+    """Two numbers may be classes as well as values: who means which must say so."""
+    found = sorted({cell for cell in table.column(targets[0]) if not is_missing(cell)})
+    if values and len(targets) == 1 and len(found) <= 2:
+        raise DataError(
+            f"`values` must be said for target {targets[0]!r}, which has only the numbers {found}: false where they "
+            "are classes, true where they are values to predict."
+        )
 
 
 def _rows_of_tasks(table: Table, name: str, task_by: str | None) -> dict[str, list[int]]:

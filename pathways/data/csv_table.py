@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
 from pathways.errors import DataError
+from pathways.modules.near import nearest
 
 MISSING = ("", "?")
+_WITH_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d+)?([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +37,14 @@ class Table:
 
     @cached_property
     def _numeric(self) -> dict[str, bool]:
-        return {name: all(_is_number(cell) for cell in self.column(name)) for name in self.header}
+        return {name: all(is_number(cell) for cell in self.column(name)) for name in self.header}
 
     def place(self, column: str) -> int:
         """The number of a column; a `DataError` lists the columns there are."""
         if column not in self.header:
-            close = get_close_matches(column, self.header, n=1)
+            close = nearest(column, self.header)
             hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = _other_delimiter(self.header) or hint
             raise DataError(f"{str(self.path)!r} has no column {column!r}: {hint}it has {list(self.header)}.")
         return self.header.index(column)
 
@@ -59,22 +62,35 @@ class Table:
         return f"line {self.lines[row]} of {str(self.path)!r}"
 
 
-def read_table(path: Path, delimiter: str = ",") -> Table:
-    """The table of a CSV file with a header, plain or gzipped, in UTF-8.
+def read_table(path: Path, delimiter: str = ",", decimal: str = ".", blank: Sequence[str] = ()) -> Table:
+    """The table of a CSV file with a header, plain or gzipped, in UTF-8, with a byte order mark or without.
+
+    Cells are those of `cell_of`: numbers with points, and empty where they say nothing.
 
     Args:
         path: the file.
         delimiter: the one character between cells.
+        decimal: between whole numbers and their fractions, `.` or `,`.
+        blank: what cells say where they say nothing, beside being empty or `?`.
 
     Raises:
-        DataError: the file cannot be read, has no rows, names a column twice, or has a row of another length.
+        DataError: the file cannot be read, has no header or no rows, names a column twice, or has a row of another
+            length.
     """
+    if decimal not in (".", ","):
+        raise DataError(f"`decimal` must be '.' or ',', found {decimal!r}: choose one.")
+    if decimal == delimiter:
+        raise DataError(f"`decimal` must be another mark than `delimiter`, found {decimal!r} for both.")
     try:
         content = path.read_bytes()
         text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8-sig")
         reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
-        lines = [(reader.line_num, tuple(cell.strip() for cell in row)) for row in reader if row]
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, TypeError) as error:
+        lines = [(reader.line_num, row) for row in reader if row]
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"`file` must be a CSV table in UTF-8, found {str(path)!r} ({error}): save it as UTF-8."
+        ) from None
+    except (OSError, EOFError, zlib.error, csv.Error, TypeError) as error:
         raise DataError(
             f"`file` must be a CSV table in UTF-8, found {str(path)!r} ({error}): check the file."
         ) from None
@@ -82,17 +98,43 @@ def read_table(path: Path, delimiter: str = ",") -> Table:
         raise DataError(
             f"{str(path)!r} must have a header and rows, found {len(lines)} lines: check the file."
         )
-    header = lines[0][1]
+    header = tuple(cell.strip() for cell in lines[0][1])
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise DataError(f"the header of {str(path)!r} names column {twice[0]!r} twice: rename one.")
+    if all(cell and not is_missing(cell) and is_number(cell) for cell in header):
+        raise DataError(
+            f"{str(path)!r} must begin with a header, found the numbers {list(header)[:4]}: put the names of the "
+            "columns into its first line."
+        )
     for line, row in lines[1:]:
         if len(row) != len(header):
             raise DataError(
                 f"line {line} of {str(path)!r} must have {len(header)} cells, found {len(row)}: "
-                "check `delimiter` and quotes."
+                f"{_other_delimiter(header)}check `delimiter` and quotes."
             )
-    return Table(path, header, [row for _, row in lines[1:]], [line for line, _ in lines[1:]])
+    rows = [tuple(cell_of(cell, decimal, blank) for cell in row) for _, row in lines[1:]]
+    return Table(path, header, rows, [line for line, _ in lines[1:]])
+
+
+def _other_delimiter(header: Sequence[str]) -> str:
+    """What a header of one cell says of the delimiter; empty where it says nothing."""
+    marks = [mark for mark in ";\t|," if len(header) == 1 and mark in header[0]]
+    return f"its cells seem to be separated by {marks[0]!r}, say `delimiter: {marks[0]!r}`; " if marks else ""
+
+
+def cell_of(text: str, decimal: str = ".", blank: Sequence[str] = ()) -> str:
+    """A cell without spaces around it, empty where it says nothing, its number with a point.
+
+    >>> cell_of(" 1.234,5", decimal=","), cell_of("1.2.2024", decimal=","), cell_of("NA", blank=["NA"])
+    ('1234.5', '1.2.2024', '')
+    """
+    cell = text.strip()
+    if cell in blank:
+        return ""
+    if decimal == "," and cell and _WITH_COMMA.fullmatch(cell):
+        return cell.replace(".", "").replace(",", ".")
+    return cell
 
 
 def is_missing(cell: str) -> bool:
@@ -110,7 +152,7 @@ def numbers_of(table: Table, column: str, rows: Sequence[int]) -> list[float]:
     numbers = []
     for row in rows:
         cell = table.rows[row][place]
-        if not _is_number(cell):
+        if not is_number(cell):
             raise DataError(
                 f"{table.where(row)} must have a number in column {column!r}, found {cell!r}: correct it."
             )
@@ -118,7 +160,8 @@ def numbers_of(table: Table, column: str, rows: Sequence[int]) -> list[float]:
     return numbers
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell is a finite number, or missing."""
     if is_missing(cell):
         return True
     try:

@@ -13,7 +13,6 @@ validation if the other tests. Each task's `source` says how many were.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -23,6 +22,7 @@ import torch
 
 from pathways.errors import DataError
 from pathways.modules import Image
+from pathways.modules.near import nearest
 from pathways.seeds import numpy_generator
 from pathways.task import Classes, Split, Task
 
@@ -90,7 +90,7 @@ def omniglot(
     tasks = []
     for name in alphabets:
         if name not in names:
-            close = get_close_matches(str(name), names, n=3, cutoff=0.4)
+            close = nearest(name, names, 3)
             hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
             raise DataError(
                 f"`alphabets` must name alphabets of Omniglot, found {name!r}: {hint}"

@@ -10,7 +10,7 @@ from pathways.text import bytes_text, short_count
 from pathways.trace_read import Recorded, read_trace
 from pathways.trace_summary import duration, meaning, where_time_went
 
-from .markup import escape, html_table, section
+from .markup import escape, html_table, picture, section
 
 _WORKERS = 12  # rows of the table: more are the least used ones of all
 
@@ -32,7 +32,8 @@ def where_section(record: Recorded | None, pictures: Mapping[str, str]) -> str:
     if record is None:
         return ""
     summary = where_time_went(record)
-    figure = f"<figure>{pictures['timeline']}</figure>" if "timeline" in pictures else ""
+    label = "What each worker did, over time"
+    figure = picture(pictures["timeline"], label) if "timeline" in pictures else ""
     return section(
         "Where the time went", figure + _kinds(summary) + _workers(summary),
         f"{escape(meaning(summary))} A row is a worker, or the mean of several; its colours say what it did at each "

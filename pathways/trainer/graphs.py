@@ -76,12 +76,13 @@ def capturable() -> Iterator[None]:
     Indexed writes in this block repeat without them only where no place is written twice: a step of a stack writes one
     loss, one count of right answers, one gradient of a score into each place.
     """
-    forms, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(False)
+    # Not `torch.use_deterministic_algorithms`, which says the same and for that imports torch's compiler: seconds.
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(forms, warn_only=warns)
+        torch.set_deterministic_debug_mode(before)
 
 
 __all__ = ["Replayed", "capturable"]

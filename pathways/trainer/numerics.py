@@ -83,12 +83,12 @@ def _repeatable_gpu(device: str) -> Iterator[None]:
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    forms, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     with warnings.catch_warnings(), torch.cuda.device(device), ExitStack() as after:
         # Such as the backward pass of max-pooling, which repeats all the same where windows do not overlap.
         warnings.filterwarnings("ignore", message=_UNREPEATABLE)
-        after.callback(torch.use_deterministic_algorithms, forms, warn_only=warns)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # Not `torch.use_deterministic_algorithms`, which says the same and for that imports torch's compiler: seconds.
+        after.callback(torch.set_deterministic_debug_mode, torch.get_deterministic_debug_mode())
+        torch.set_deterministic_debug_mode("warn")
         for owner, name, value in list(_switches()):
             after.callback(setattr, owner, name, getattr(owner, name))
             setattr(owner, name, value)

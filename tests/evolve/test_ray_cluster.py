@@ -5,12 +5,18 @@ The only Ray session of the suite; the time is in starting Ray and its workers, 
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 import signal
+import socket
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 from pathlib import Path as FilePath
@@ -22,6 +28,7 @@ from helpers_faults import Fault, Placed, used
 from helpers_scribble import Scribble
 from helpers_tiny import DIM, TRAINING, Counting, chain, head, linear, task_of, tiny_root
 from needs import lack
+from notebook_cells import cells, shown
 
 from pathways import evolve
 from pathways import freeze as freezing
@@ -33,6 +40,8 @@ from pathways.evolve.ray import Ray
 from pathways.experiments import chaos
 from pathways.experiments.cli import main
 from pathways.experiments.raylets import Raylets, sessions
+from pathways.experiments.serve_ray import application, started, stopped
+from pathways.experiments.serving import Served, reply_to
 from pathways.experiments.yaml_file import write_yaml
 from pathways.in_process import InProcess
 from pathways.ledger_tables import leases
@@ -42,6 +51,7 @@ from pathways.system import System
 
 FAMILIES = Families([Scribble, Fault, Placed])
 TASK = task_of("one")
+REPOSITORY = FilePath(__file__).parent.parent.parent
 DEADLINE = 8.0
 STREAM = {
     "name": "short",
@@ -163,6 +173,70 @@ def learn(directory: FilePath, engine: Any, progress: Any = None) -> str:
 def local(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The fingerprint of the local run."""
     return learn(tmp_path_factory.mktemp("local") / "run", InProcess())
+
+
+def test_the_notebook_on_ray_finds_the_same_champions(
+    engine: Ray, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def ray(**settings: Any) -> Any:  # this suite's session in place of one of the notebook's own
+        asked.append(settings)
+        return nullcontext(engine)
+
+    monkeypatch.setattr(evolve, "Ray", ray, raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    names: dict[str, Any] = {}
+    values = [shown(code, names) for code in cells(REPOSITORY / "notebooks" / "05-on-a-ray-cluster.ipynb")]
+    assert asked == [{"workers": 2, "address": "local"}]
+    assert values[1]._repr_html_().count("<svg") == 1
+    assert names["here"].fingerprint == names["far"].fingerprint
+    names["here"].close()
+
+
+# -- serving --------------------------------------------------------------------------------------------------------
+
+
+def test_a_path_is_served_by_ray_serve_in_batches(raylets: Raylets, tmp_path: FilePath) -> None:
+    """The way there and back; what is said is tested without Ray, in `tests/experiments/test_serving.py`."""
+    serve = pytest.importorskip("ray.serve", reason="needs the extra `serve`")
+    with System.create(tmp_path / "run", root=tiny_root(), training=TRAINING) as system:
+        system.learn(TASK, evolve.Independent())
+    served = Served.load(tmp_path / "run", "one")
+    x = TASK.splits["test"].inputs["x"]
+    assert isinstance(x, torch.Tensor)
+    bodies = [json.dumps({"samples": [row.tolist()], "top": 2}).encode() for row in x[:8]]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    started(application(tmp_path / "run", "one", wait=0.2), port=port, address=raylets.address)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        assert asked(f"{url}/healthz") == (200, {"ok": True, "task": "one"})
+        assert asked(f"{url}/task") == (200, json.loads(reply_to(served, "GET", "/task").body))
+        with ThreadPoolExecutor(8) as clients:
+            found = list(clients.map(lambda body: asked(f"{url}/predict", body), bodies))
+        for (status, said), body in zip(found, bodies, strict=True):
+            assert status == 200
+            [expected] = reply_to(served, "POST", "/predict", body).data["answers"]
+            for one, other in zip(said["answers"][0]["top"], expected["top"], strict=True):
+                assert one == {"label": other["label"], "probability": pytest.approx(other["probability"], abs=1e-6)}
+        status, said = asked(f"{url}/predict", b'{"samples": [[1.0]]}')
+        assert status == 400
+        assert "sample 0 must be finite numbers of shape" in said["error"]
+        stopped()
+        assert not serve.status().applications
+    finally:
+        serve.shutdown()
+
+
+def asked(url: str, body: bytes | None = None) -> tuple[int, Any]:
+    """The status and the JSON of a reply."""
+    try:
+        with urllib.request.urlopen(url, data=body, timeout=60) as reply:
+            return reply.status, json.loads(reply.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
 
 
 # -- one engine, and what happens to its workers --------------------------------------------------------------------

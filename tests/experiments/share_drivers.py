@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,7 @@ def drive(directory: Path | str, log: Path, what: str, meeting: Any) -> None:
 def main() -> None:
     """Fork the drivers of each line, and wait for them."""
     Trainer.__doc__  # noqa: B018 - imported, so that no fork has to
+    import_module("torch._dynamo")  # which takes seconds, and comes with the first optimizer
     for line in sys.stdin:
         directory, log, *wanted = json.loads(line)
         print(carried_out(place(directory), Path(log), wanted), flush=True)

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ def main() -> None:
     directory, log = map(Path, sys.argv[1:])
     logging.getLogger("pathways.evolve.local").setLevel(logging.ERROR)  # that the machine is busy is no failure
     Trainer.__doc__  # noqa: B018 - imported, so that no fork has to
+    import_module("torch._dynamo")  # which takes seconds, and comes with the first optimizer
     for order in sys.stdin:
         workers, replaces = map(int, order.split())
         pid = os.fork()

@@ -3,8 +3,8 @@
 import hashlib
 from types import SimpleNamespace
 
-from pathways.candidate import Measures
-from pathways.ledger_rows import Cost, Evaluation
+from pathways.candidate import Measures, Result
+from pathways.ledger_rows import Cost, Evaluation, Row
 from pathways.modules import BUILT_IN, Frozen, Image, ModuleSpec
 from pathways.path import Path, Step
 
@@ -52,6 +52,18 @@ TESTS = {"s/one": 0.9, "s/two": 0.8, "s/three": 0.7}
 ALONE = {"s/one": 0.8, "s/two": 0.8, "s/three": 0.4}
 
 
+def _row(task, strategy, number, quality, lr, stopped=0):
+    hashes = [blob(task, strategy, n) for n in range(number + 1)]
+    measures = {} if quality is None else {task: Measures(quality, quality, 1.0, quality, 10)}
+    result = Result(
+        hashes[-1], "loss became NaN at step 17" if quality is None else "", measures, parameters=100 + number,
+        trainable=10, flops=1000, seconds=0.5, cpu_seconds=0.4, stopped=stopped,
+    )  # fmt: skip
+    labels = {"parents": ["root"], "parent": hashes[0] if number else "root", "mutations": [f"<m> {number}"]}
+    training = {"lr": lr, "steps": 50, "augment": None}
+    return Row(number, hashes[-1], strategy, (task,), 0, number, 0, labels, training, {}, result, False, 0.0)
+
+
 class FakeLedger:
     def __init__(self, names, rename):
         self.names, self.rename = names, rename
@@ -88,9 +100,14 @@ class FakeLedger:
         return {"munet": Cost(4 * share, 0, 2.0 * share, 1.5 * share), "independent": Cost(share, 0, share, share)}
 
     def rows(self, task=None, strategy=None):
-        qualities = (0.5, 0.7, float("-inf"), 0.6)
-        measured = [{task: Measures(q, q, 1.0, q, 10)} for q in qualities]
-        return [SimpleNamespace(result=SimpleNamespace(ok=True, measures=measures)) for measures in measured]
+        """Of each task six candidates: a seed, two children, one that failed, one that a race stopped, a control."""
+        found = []
+        for name in self.names if task is None else [task]:
+            tried = zip((0.5, 0.7, 0.6, None, 0.4), (0.1, 0.2, 0.1, 0.4, 0.1), strict=True)
+            for number, (quality, lr) in enumerate(tried):
+                found.append(_row(name, "munet", number, quality, lr, stopped=20 if number == 4 else 0))
+            found.append(_row(name, "independent", 0, 0.55, 0.1))
+        return [row for row in found if strategy in (None, row.strategy)]
 
 
 class FakeSystem(SimpleNamespace):
@@ -119,6 +136,7 @@ def fake_system(directory, rename=lambda name: name):
             path=path,
             parents=("root",) if old != "s/three" else (rename("s/two"),),
             measures=Measures(TESTS[old] + 0.01, TESTS[old] + 0.01, 0.3, 0.9, 50),
+            candidate=blob(name, "munet", 1),
         )
         records[name] = SimpleNamespace(
             name=name, champion=champion, metric="accuracy", higher_is_better=True, strategy="munet",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from importlib import import_module
 
 import pathways  # before the folder that holds this one, whose name hides it, is on the import path
 
@@ -42,6 +43,7 @@ def main() -> None:
     """Fork a driver for each order."""
     [url] = sys.argv[1:]
     Trainer.__doc__  # noqa: B018 - imported, so that no fork has to
+    import_module("torch._dynamo")  # which takes seconds, and comes with the first optimizer
     for order in sys.stdin:
         mirrors, replaces = order.split()
         pid = os.fork()

@@ -177,5 +177,7 @@ def test_progress_is_of_all_searches_together(tmp_path: FilePath) -> None:
     events: list[Any] = []
     with begun(tmp_path / "run") as system:
         system.learn_at_once([task_of(name) for name in NAMES], STRATEGY, progress=events.append)
-        assert {event.task for event in events} == {"one and 2 more at once"}
-        assert [event.tried for event in events] == list(range(1, len(events) + 1))
+        asked, ended = ([event for event in events if (event.end is None) == going] for going in (True, False))
+        assert {event.task for event in asked} == {"one and 2 more at once"}
+        assert [event.tried for event in asked] == list(range(1, len(asked) + 1))
+        assert [event.task for event in ended] == list(NAMES)

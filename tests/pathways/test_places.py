@@ -96,7 +96,7 @@ def test_a_system_learns_a_class_at_each_place(variable: bool, tmp_path, capsys)
         assert again.records[task.name].target == task.target
         assert torch.equal(again.predict(task.name, inputs), found)
     assert main(["report", str(tmp_path / "run")]) == 0
-    assert "mean test token_accuracy" in (tmp_path / "run" / "report.html").read_text()
+    assert "test token accuracy" in (tmp_path / "run" / "report.html").read_text()
     assert main(["show", str(tmp_path / "run")]) == 0
     assert "task (token_accuracy)" in capsys.readouterr().out
 

@@ -1,10 +1,10 @@
-"""The progress line: calm on a terminal, one line a search elsewhere."""
+"""The log of progress: short, whatever happens at once."""
 
 import io
 
 import pytest
 
-from pathways.progress import Event, ProgressLine, line_of
+from pathways.progress import End, Event, ProgressLog, line_of
 
 
 class Terminal(io.StringIO):
@@ -24,34 +24,9 @@ def events(count, task="a", strategy="munet"):
     return [Event(task, strategy, i + 1, count, i / 10) for i in range(count)]
 
 
-def test_a_terminal_line_is_rewritten_at_most_ten_times_a_second():
-    stream, clock = Terminal(), Clock()
-    line = ProgressLine(stream, clock=clock)
-    for event in events(1000):
-        line(event)
-        clock.now += 0.001
-    drawn = stream.getvalue().count("\r")
-    assert 9 <= drawn <= 11
-    assert "\n" not in stream.getvalue()
-
-
-def test_a_terminal_line_is_cleared_at_the_end():
-    stream = Terminal()
-    with ProgressLine(stream, clock=Clock()) as line:
-        line(Event("a", "munet", 1))
-    assert stream.getvalue().endswith("\r\x1b[K")
-
-
-def test_a_terminal_line_never_wraps(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "40")
-    stream = Terminal()
-    ProgressLine(stream, clock=Clock())(Event("t" * 200, "munet", 1))
-    assert len(stream.getvalue().removeprefix("\r").removesuffix("\x1b[K")) == 39
-
-
 def test_elsewhere_there_is_one_line_for_each_finished_search():
     stream = io.StringIO()
-    with ProgressLine(stream, clock=Clock()) as line:
+    with ProgressLog(stream, clock=Clock()) as line:
         for event in [*events(5), *events(3, "b"), *events(2, "b", "independent")]:
             line(event)
     written = stream.getvalue().splitlines()
@@ -64,7 +39,7 @@ def test_elsewhere_there_is_one_line_for_each_finished_search():
 
 def test_each_search_has_its_own_clock():
     stream, clock = io.StringIO(), Clock()
-    with ProgressLine(stream, clock=clock) as line:
+    with ProgressLog(stream, clock=clock) as line:
         line(Event("a", "munet", 1))
         clock.now += 65
         line(Event("b", "munet", 1))
@@ -74,7 +49,7 @@ def test_each_search_has_its_own_clock():
 
 def test_a_disabled_line_writes_nothing():
     stream = Terminal()
-    with ProgressLine(stream, enabled=False) as line:
+    with ProgressLog(stream, enabled=False) as line:
         line(Event("a", "munet", 1))
     assert stream.getvalue() == ""
 
@@ -92,7 +67,7 @@ def test_line_of(event, text):
 
 def test_a_log_has_a_line_a_minute_however_many_results_come():
     stream, clock = io.StringIO(), Clock()
-    with ProgressLine(stream, clock=clock) as line:
+    with ProgressLog(stream, clock=clock) as line:
         for event in events(3000):
             line(event)
             clock.now += 0.1
@@ -102,7 +77,7 @@ def test_a_log_has_a_line_a_minute_however_many_results_come():
 
 def test_searches_side_by_side_do_not_flood_a_log():
     stream = io.StringIO()
-    with ProgressLine(stream, clock=Clock()) as line:
+    with ProgressLog(stream, clock=Clock()) as line:
         for i in range(500):
             for task in "abc":
                 line(Event(task, "munet", i + 1, 500))
@@ -111,13 +86,23 @@ def test_searches_side_by_side_do_not_flood_a_log():
     assert sorted(w.split("  ")[0] for w in written if "500/500" in w) == ["a", "b", "c"]
 
 
-def test_searches_side_by_side_do_not_flood_a_terminal():
-    stream, clock = Terminal(), Clock()
-    line = ProgressLine(stream, clock=clock)
-    for i in range(1000):
-        line(Event("ab"[i % 2], "munet", i + 1))
-        clock.now += 0.001
-    assert stream.getvalue().count("\r") <= 12
+def test_the_end_of_a_search_is_said_at_once_and_only_once():
+    stream, clock = io.StringIO(), Clock()
+    with ProgressLog(stream, clock=clock) as log:
+        log(Event("a", "munet", 3, best=0.5, busy=1, workers=2))
+        clock.now += 5
+        log(Event("a", "munet", 0, end=End(0.917, "accuracy", 1200, ("b", "c"))))
+        log(Event("b", "munet", 1))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "a  munet  3 tried  best 0.500  0:05  test 91.7, 1.2k new parameters, from b, c"
+    assert [line.split("  ")[0] for line in lines] == ["a", "b"]
+
+
+def test_an_end_without_a_beginning_is_said():
+    stream = io.StringIO()
+    with ProgressLog(stream, clock=Clock()) as log:
+        log(Event("a", "munet", 0, end=End(None, "accuracy")))
+    assert stream.getvalue() == "a  munet  0:00  no test measure\n"
 
 
 def test_how_many_workers_are_busy_is_said_where_it_is_known():

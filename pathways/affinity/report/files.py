@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +11,9 @@ from pathways.affinity.findings import Findings
 from pathways.affinity.findings_files import plain
 from pathways.affinity.matrix_files import write_csv
 from pathways.files import write_atomically
+from pathways.report.numbers import Table, table_csv
 
 from .answer import answer, verdict
-from .tables import Table
 from .verified import ALONE, CHOSEN, TOGETHER, difference
 
 
@@ -58,26 +55,6 @@ def numbers(findings: Findings, tables: Mapping[str, Table]) -> dict[str, Any]:
         "answer": answer(findings), "about": dict(findings.about),
         "tables": {name: table.records() for name, table in tables.items()},
     })  # fmt: skip
-
-
-def table_csv(table: Table) -> str:
-    """A table as CSV; what is not known is empty, numbers are whole.
-
-    >>> print(table_csv(Table("t", ("a", "b"), (("x", 0.1), ("y", float("nan"))))), end="")
-    a,b
-    x,0.1
-    y,
-    """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
-    for row in table.rows:
-        writer.writerow(["" if cell is None or cell != cell else _whole(cell) for cell in row])
-    return out.getvalue()
-
-
-def _whole(cell: Any) -> Any:
-    return repr(float(cell)) if isinstance(cell, float) and math.isfinite(cell) else cell
 
 
 def _file_name(estimator: str) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from pathways.canvas import literal
-from pathways.palette import INK, MUTED, PAPER
+from pathways.palette import INK, MUTED, PAPER, on
 from pathways.report.drawing import WIDTH
 from pathways.text import short_names
 
@@ -40,10 +40,9 @@ class Scale:
     high: float
     label: str
 
-    def dark(self, value: float) -> bool:
-        """Whether text on that value must be light."""
-        red, green, blue, _ = self.colours((value - self.low) / (self.high - self.low))
-        return 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+    def colour(self, value: float) -> str:
+        """The colour of a value, as `#rrggbb`."""
+        return to_hex(self.colours((value - self.low) / (self.high - self.low)))
 
 
 def labels(names: Sequence[str], longest: int = 26) -> dict[str, str]:
@@ -91,8 +90,8 @@ def draw_grid(
         axes.text(j, i, "×", ha="center", va="center", fontsize=6, color=MUTED)
     if texts is not None and not many and len(rows) <= WRITTEN:
         for i, j in np.argwhere(np.isfinite(values) & ~itself):
-            colour = PAPER if scale.dark(values[i, j]) else INK
-            axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=7.5, color=colour)
+            colour = on(scale.colour(float(values[i, j])))
+            axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=8, color=colour)
     if marked is not None:
         _frames(axes, marked)
     turned: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "top"} if many else {
@@ -103,7 +102,7 @@ def draw_grid(
     axes.set_xticks(np.arange(1, len(columns)) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, len(rows)) - 0.5, minor=True)
     axes.grid(which="minor", color=PAPER, linewidth=0.8 if many else 1.5)
-    axes.tick_params(which="both", length=0, labelsize=7.5 if many else 8.5)
+    axes.tick_params(which="both", length=0, labelsize=8 if many else 8.5)
     axes.spines[:].set_visible(False)
     return image
 
@@ -112,7 +111,7 @@ def colour_bar(figure: Figure, image: AxesImage, axes: Axes | Sequence[Axes], la
     """The key to the colours, right of the axes."""
     bar = figure.colorbar(image, ax=axes, fraction=0.025, pad=0.015, aspect=30)
     bar.outline.set_visible(False)
-    bar.ax.tick_params(length=0, labelsize=7)
+    bar.ax.tick_params(length=0, labelsize=8)
     bar.set_label(label, fontsize=8)
 
 
@@ -134,11 +133,12 @@ def grid_figure(
 def _frames(axes: Axes, marked: NDArray[np.bool_]) -> None:
     """A line around each region of marked cells, drawn once between two cells of which one is marked."""
     padded = np.pad(marked, 1)
-    style = {"color": INK, "linewidth": 1.3, "solid_capstyle": "projecting", "clip_on": False}
-    for i, j in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1]):
-        axes.plot([j - 0.5, j - 0.5], [i - 0.5, i + 0.5], **style)  # type: ignore[arg-type]
-    for i, j in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1]):
-        axes.plot([j - 0.5, j + 0.5], [i - 0.5, i - 0.5], **style)  # type: ignore[arg-type]
+    upright = [([j - 0.5, j - 0.5], [i - 0.5, i + 0.5]) for i, j in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])]
+    flat = [([j - 0.5, j + 0.5], [i - 0.5, i - 0.5]) for i, j in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])]
+    # Twice, so that a frame stands out from light cells and dark ones, on light pages and dark ones.
+    for colour, width, order in ((PAPER, 3.2, 2.0), (INK, 1.4, 2.1)):
+        for x, y in upright + flat:
+            axes.plot(x, y, color=colour, linewidth=width, solid_capstyle="projecting", clip_on=False, zorder=order)
 
 
 __all__ = ["WRITTEN", "Scale", "colour_bar", "draw_grid", "grid_figure", "grid_size", "labels"]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from pathways.affinity.findings import Findings
 from pathways.canvas import inline, render
 from pathways.files import write_atomically
-from pathways.report.markup import escape, figure_section, html_page, prose, section
+from pathways.report.markup import escape, html_page, numbers, picture, prose, section
 
 from . import show
 from .answer import reasons, verdict
@@ -43,14 +43,11 @@ _WITHOUT = {
     "gains": "gains, since none were verified",
     "budget": "the value of other budgets, since none were solved", "costs": "costs, since none were measured",
 }  # fmt: skip
-_STYLE = """
-.answer { border-left: 4px solid var(--accent); padding: .2rem 0 .2rem 1.1rem; max-width: 54rem; font-size: 1.02rem }
-.answer b { display: block; font-size: 1.25rem; line-height: 1.35; margin-bottom: .5rem }
-ul { padding-left: 1.2rem } li { margin: .15rem 0 }
-@media screen and (max-width: 760px) { figure { overflow-x: auto } figure svg { min-width: 680px } }
-@media print { figure, tr { break-inside: avoid } h2, .caption { break-after: avoid } .scroll { overflow: visible }
-  body { font-size: 10.5pt } table { font-size: 7.5pt } .facts { grid-template-columns: repeat(3, 1fr) } }
-"""
+_NUMBERS = {
+    "gains": "gains", "predicted": "predicted", "heatmap": "standardised", "asymmetry": "asymmetry",
+    "course": "course", "stability": "stability", "budget": "budget", "costs": "costs",
+}  # fmt: skip
+"""By figure, the table of its numbers; those of the other figures stand beside them."""
 
 
 def write_report(findings: Findings, directory: str | Path, png: bool = False) -> Path:
@@ -90,11 +87,21 @@ def report_page(
 ) -> str:
     """The HTML page."""
     relative = show.relative(findings)
+
+    def figure_section(title: str, pictures: Mapping[str, str], name: str, caption: str) -> str:
+        """A section with a picture and its numbers; nothing where there is no such picture."""
+        if name not in pictures:
+            return ""
+        table = made.get(_NUMBERS.get(name, ""))
+        below = numbers(table, f"{title.rstrip('?')}", folder="tables") if table is not None else ""
+        return section(title, picture(pictures[name], title) + below, caption)
+
     sections = [
-        f"<header><p class=kicker>pathways affinity</p><h1>{escape(findings.name)}</h1>{show.facts(findings)}</header>",
+        f'<header><p class="kicker">pathways affinity</p><h1>{escape(findings.name)}</h1></header>',
         section(
             "Should I split my tasks, and how?",
-            f"<p class=answer><b>{prose(verdict(findings))}</b>{prose(reasons(findings))}</p>",
+            f'<p class="answer"><b class="verdict">{prose(verdict(findings))}</b>{prose(reasons(findings))}</p>'
+            f"{show.facts(findings)}",
         ),
         section("The ways to split", show.splits(findings, made["splits"]), f"{relative} <code>over tasks</code>: the "
                 "interval of the gain against separate over tasks instead of seeds.") if findings.arms else "",
@@ -128,13 +135,13 @@ def report_page(
         section("How it was measured", show.method(findings) + _missing(pictures)),
         section("All numbers", show.files(files, pictures)),
     ]  # fmt: skip
-    return html_page(findings.name, "".join(sections), _STYLE)
+    return html_page(findings.name, "".join(sections))
 
 
 def _chosen(findings: Findings, made: Mapping[str, Table], pictures: Mapping[str, str]) -> str:
-    picture = f"<figure>{pictures['networks']}</figure>" if "networks" in pictures else ""
+    drawn = picture(pictures["networks"], "The chosen networks") if "networks" in pictures else ""
     return section(
-        "The chosen networks", picture + show.networks(findings, made["networks"]), show.selection_note(findings)
+        "The chosen networks", drawn + show.networks(findings, made["networks"]), show.selection_note(findings)
     )
 
 

@@ -222,7 +222,7 @@ def _rows(
 
 def _kind(word: bool, wrapped: bool, strong: bool) -> str:
     style = " style='white-space:normal'" if wrapped else ""
-    names = " ".join(["n"] * (not word) + ["best"] * strong)
+    names = " ".join(["n"] * (not word) + ["strong"] * strong)
     return (f" class='{names}'" if names else "") + style
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import nan
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from pathways.affinity.evidence import Estimate, mean_over, paired_interval
 from pathways.affinity.findings import Findings
+from pathways.report.numbers import Cell, Table
 
 from .course import stretches
 from .networks import served
@@ -26,31 +26,6 @@ from .structure import (
     standardised,
 )
 from .verified import ALONE, CHOSEN, TOGETHER, by_task, difference, points
-
-Cell = str | float | int | bool | None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Args:
-        name: of its file.
-        columns: their names.
-        rows: their cells; what is not known is NaN or `None`.
-
-    Example:
-        >>> Table("costs", ("what", "seconds"), (("cosine", 3.0),)).records()
-        [{'what': 'cosine', 'seconds': 3.0}]
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-    def records(self) -> list[dict[str, Cell]]:
-        """The rows as mappings."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 def tables(findings: Findings) -> dict[str, Table]:

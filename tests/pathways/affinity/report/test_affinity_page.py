@@ -4,13 +4,13 @@ import csv
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from findings_for_tests import LONG, findings
+from helpers_page import well_formed
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -23,40 +23,6 @@ from pathways.affinity.report.page import FIGURES
 from pathways.affinity.report.tables import Table, tables
 from pathways.affinity.selection import Network
 from pathways.canvas import render
-
-
-class Page(HTMLParser):
-    VOID = ("meta", "link", "br", "img", "use")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.outside: list[str] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag not in self.VOID:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(str(value))
-            if name in ("src", "href", "xlink:href") and not str(value).startswith(("#", "data:image/png;base64,")):
-                self.outside.append(str(value))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
 
 
 def odd() -> Findings:
@@ -83,13 +49,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_is_whole_and_needs_nothing_from_outside(report: Path) -> None:
     text = report.read_text()
-    page = Page(text)
-    assert page.open == []
-    assert page.outside == []
-    assert "script" not in page.tags
+    page = well_formed(text)
     assert not re.search(r"@import|url\((?!#)", text)
-    assert page.tags.count("svg") == len(FIGURES)
-    assert len(page.ids) == len(set(page.ids))
+    assert not re.search(r"https?://(?!www\.w3\.org/)", text)
+    assert [values.get("role") for values in page.of("svg")] == ["img"] * len(FIGURES)
+    assert page.tags.count("details") >= 6  # the numbers of figures that have none beside them
 
 
 def test_names_are_escaped(report: Path) -> None:
@@ -147,7 +111,7 @@ def test_the_json_has_the_fields_that_others_read(report: Path) -> None:
 
 
 def test_tables_say_what_gains_are_relative_to(report: Path) -> None:
-    words = " ".join("".join(Page(report.read_text()).words).split())
+    words = well_formed(report.read_text()).text
     assert words.count("the baseline separate is a network for each task") == 3
     for said in ("test accuracy", "paired by seed over 3 seeds", "trunk.0.weight", "Crosses were not measured",
                  "184k", "co-training", "Should I split my tasks, and how?"):  # fmt: skip
@@ -156,19 +120,18 @@ def test_tables_say_what_gains_are_relative_to(report: Path) -> None:
 
 def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     some = replace(findings(tasks=3, verified=False, moments=1, estimators=1), stability=np.full((3, 3), np.nan))
-    page = Page(write_report(some, tmp_path).read_text())
+    page = well_formed(write_report(some, tmp_path).read_text())
     assert page.tags.count("svg") == len(FIGURES) - 4
-    words = " ".join(page.words)
+    words = page.text
     for said in ("Not known yet", "fewer than two moments", "none were verified", "nothing was drawn again"):
         assert said in words
     assert "Do the estimators agree?" not in words
 
 
 def test_one_task_has_a_page_too(tmp_path: Path) -> None:
-    page = Page(write_report(findings(tasks=1, groups=1, randoms=0), tmp_path).read_text())
-    assert page.open == []
+    page = well_formed(write_report(findings(tasks=1, groups=1, randoms=0), tmp_path).read_text())
     assert "svg" not in page.tags
-    assert "there is one task" in " ".join(page.words)
+    assert "there is one task" in page.text
 
 
 @pytest.mark.parametrize(("some", "missing"), [
