@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,6 +27,13 @@ collect_ignore = ["third_party"]  # a package of its own: `pathways/test_entry_p
 # not hear of one.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """The files with the most slow tests come first: what begins last keeps one process at work while others wait."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # how long an example takes says nothing there
 hypothesis.settings.load_profile("shared machine")

@@ -49,6 +49,8 @@ from pathways.modules import Draft, Families, Frozen, Init, ModuleRef, ModuleSpe
 from pathways.pool import Pool
 from pathways.system import System
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = Families([Scribble, Fault, Placed])
 TASK = task_of("one")
 REPOSITORY = FilePath(__file__).parent.parent.parent
