@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # One thread a process: two multi-threaded programs on few cores slow each other down many times over.
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
+# Bytecode is kept, whatever the shell says: runs and tests start processes that would each compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= 2
 
 .PHONY: quickstart test bench browser docs notebooks lint types install dev root root-vit clean

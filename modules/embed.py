@@ -46,8 +46,8 @@ class Embed(Module):
         if port.length is not None and 0 < places < port.length:
             raise ValueError(f"`positions` must be 0 or at least the length {port.length}, found {places}.")
         self.output = Tokens(port.length, whole("dim", dim))
-        self.token = nn.Embedding(port.vocabulary, dim)
-        self.position = nn.Embedding(places, dim) if places else None
+        self.token = _table(port.vocabulary, dim)
+        self.position = _table(places, dim) if places else None
 
     def forward(self, *inputs: Any, context: Context) -> Value:
         """Map ids (B, length) to tokens (B, length, dim)."""
@@ -69,3 +69,8 @@ class Embed(Module):
     def fitting(cls, ports: tuple[Port, ...]) -> Mapping[str, Any] | None:
         """Tokens of 32 numbers, with positions where the length is fixed."""
         return {"dim": 32} if len(ports) == 1 and isinstance(ports[0], Ids) else None
+
+
+def _table(rows: int, dim: int) -> nn.Embedding:
+    # Weights are drawn later, from the module's seed; torch's own first draw loads a second's worth of code for it.
+    return nn.Embedding.from_pretrained(torch.empty(rows, dim), freeze=False)
