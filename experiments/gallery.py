@@ -80,7 +80,7 @@ class Figure:
 
 
 _REPORT, _STUDY = "pathways report runs/gallery", "pathways affinity study.yaml"
-_COMPARE = "pathways compare runs/gallery:independent runs/gallery --out comparison.html"
+_COMPARE = "pathways compare runs/gallery runs/gallery:independent runs/gallery:fine-tune --out comparison.html"
 
 
 def _graph(name: str, title: str, says: str, options: str, file: str) -> Figure:
@@ -131,6 +131,8 @@ FIGURES: tuple[Figure, ...] = (
     _report("hyperparameters", "Which hyperparameters won", "What candidates were given, in the order tried."),
     _report("costs", "What it cost", "Parameters and compute of both sides."),
     _report("timeline", "Where the time went", "A row for each worker, by kind of work."),
+    Figure("live.svg", "The live view", "A run on a terminal", "What is going on and how far the run is; what has "
+           "ended stays above. In a log it is plain lines.", "pathways run gallery.yaml", "runs/live.svg"),
     Figure("comparison.html", "Comparison", "Runs and controls side by side", "Paired tests over tasks and seeds, with "
            "their figures.", _COMPARE, "comparison.html"),
     Figure("study.html", "Affinity", "The report of a study", "Should these tasks share, and how? With what was "
@@ -196,6 +198,8 @@ def write(docs: Path) -> None:
     """Make the runs and the figures, and write the page."""
     from pathways.experiments.cli import main as pathways
 
+    from .live_picture import live_picture
+
     with tempfile.TemporaryDirectory() as made, contextlib.chdir(made):
         for name, text in CONFIGS.items():
             Path(name).write_text(text, encoding="utf-8")
@@ -203,6 +207,7 @@ def write(docs: Path) -> None:
             words = [module_of("runs/gallery") if word == "ID" else word for word in arguments(command)]
             if pathways(words):
                 raise SystemExit(f"gallery: {command} failed")
+        Path("runs/live.svg").write_text(live_picture("gallery.yaml", "runs/watched"), encoding="utf-8")
         found = {figure.name: Path(figure.file).read_bytes() for figure in FIGURES}
     size = sum(map(len, found.values()))
     if size > MOST:

@@ -119,11 +119,12 @@ class LiveView:
         words.append(clock_text(seconds))
         if self._total and 2 <= self._ended < self._total:
             left = seconds / self._ended * (self._total - self._ended)
-            words.append(f"about {clock_text(left)} left if the rest take as long")
+            words.append(f"about {clock_text(left)} left")
         head = Table.grid(padding=(0, 2))
         cells: list[RenderableType] = [Text(self._name, style="bold cyan")] if self._name else []
         if self._total:
-            cells.append(ProgressBar(total=self._total, completed=min(self._ended, self._total), width=24))
+            done = min(self._ended, self._total)
+            cells.append(ProgressBar(self._total, done, width=24, complete_style="cyan", finished_style="cyan"))
         head.add_row(*cells, Text("  ".join(words)))
         return head
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pathways.canvas import literal, styled
@@ -75,14 +76,23 @@ def cost_chart(found: Comparison) -> Figure | None:
                 look: Any = {"markersize": 10, "color": colour, "markeredgecolor": PAPER}
                 axes.plot(arm.fact(key) or 0, scale * found.means[i].mean(), mark, label=literal(arm.name), **look)
             axes.set_xlabel(words)
-            axes.xaxis.set_major_formatter(lambda x, _: short_count(x))
-            axes.set_xlim(left=0)
+            axes.xaxis.set_major_formatter(lambda x, _: short_count(x) if x >= 1000 else f"{x:g}")
             axes.margins(0.15)
+            axes.set_xlim(left=0)
             axes.grid(color=FAINT, linewidth=0.6)
             axes.tick_params(length=0)
+        if found.metric in PERCENT:
+            _whole_points(panels[0])
         panels[0].set_ylabel(f"mean test {found.metric.replace('_', ' ')}{unit}")
         legend_above(panels[0], len(found.arms))
     return figure
+
+
+def _whole_points(axes: Axes) -> None:
+    """At least two points high, so that arms that are alike look alike, and no higher than a percentage can be."""
+    low, high = axes.get_ylim()
+    middle, half = (low + high) / 2, max((high - low) / 2, 1.0)
+    axes.set_ylim(middle - half, min(middle + half, 100.4))
 
 
 __all__ = ["arm_look", "cost_chart", "differences_chart"]

@@ -101,8 +101,13 @@ def _tasks(found: Comparison) -> str:
     )
 
 
+def _runs_text(arm: Arm) -> str:
+    seeds = sorted(arm.seeds)
+    return f"{len(seeds)} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})"
+
+
 def _arms(found: Comparison) -> str:
-    header = ("arm", "seeds", "mean", "mean rank", "BWT", "forgetting", "parameters", "candidates", "CPU")
+    header = ("arm", "runs", "mean", "mean rank", "BWT", "forgetting", "parameters", "candidates", "CPU")
 
     def count(arm: Arm, name: str) -> str:
         value = arm.fact(name)
@@ -110,7 +115,7 @@ def _arms(found: Comparison) -> str:
 
     rows = (
         _row(
-            arm.name, ", ".join(map(str, sorted(arm.seeds))), measure_text(float(found.means[i].mean()), found.metric),
+            arm.name, _runs_text(arm), measure_text(float(found.means[i].mean()), found.metric),
             f"{found.ranks[i]:.2f}", points_text(arm.fact("BWT"), found.metric),
             points_text(arm.fact("forgetting"), found.metric), count(arm, "parameters"), count(arm, "candidates"),
             seconds_text(arm.fact("cpu_seconds")),

@@ -18,6 +18,8 @@ COLUMNS = 110
 """A table with more columns is only in its file."""
 PRINTED = 14
 """A table with more columns is not printed: paper is too narrow."""
+PRINTED_ROWS = 100
+"""A table with more rows is not printed: its file has them, and nobody turns that many pages."""
 
 
 def escape(text: object) -> str:
@@ -158,9 +160,10 @@ def numbers(
         if not i or any(isinstance(row[i], str) and row[i] for row in table.rows)
     }  # fmt: skip
     body = "".join(_row(table.columns, row, words, texts, names) for row in table.rows[:ROWS])
+    screen = len(table.columns) > PRINTED or len(table.rows) > PRINTED_ROWS
     cut = f" The first {ROWS:,} of {len(table.rows):,} rows." if len(table.rows) > ROWS else ""
     return (
-        f'<details class="data{" wide" * (len(table.columns) > PRINTED)}"><summary>{escape(label)} as a table</summary>'
+        f'<details class="data{" unprinted" * screen}"><summary>{escape(label)} as a table</summary>'
         f'<p class="more">{file} has these numbers unrounded.{cut}</p>'
         f"{html_table(table.columns, body, words, label=label, shape='long')}</details>"
     )

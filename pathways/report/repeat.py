@@ -57,7 +57,7 @@ def repeat_html(place: str, table: Table, config: Mapping[str, Any], fingerprint
     ]  # fmt: skip
     stated = {name: value for name, value in config.items() if name != "fingerprints"}
     if stated:
-        text = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
+        text = yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
         parts.append(f"<details><summary>Configuration</summary><pre><code>{escape(text)}</code></pre></details>")
     if fingerprints:
         data = "".join(

@@ -180,6 +180,13 @@ def test_tables_on_the_page_are_bounded_and_point_to_their_file():
     assert numbers(Table("none", ("a",), ()), "Nothing") == ""
 
 
+@pytest.mark.parametrize(("columns", "rows", "printed"), [(14, 100, True), (15, 1, False), (2, 101, False)])
+def test_tables_that_are_too_large_for_paper_leave_it_to_their_file(columns, rows, printed):
+    table = Table("t", tuple(map(str, range(columns))), (tuple(range(columns)),) * rows)
+    assert ("unprinted" not in numbers(table, "Rows")) is printed
+    assert "figures/t.csv" in numbers(table, "Rows")
+
+
 def test_cells_that_are_no_plain_numbers_say_what_they_are_sorted_by():
     table = Table("t", ("a", "seconds", "n"), (("x", 61.0, 1234),))
     html = numbers(table, "Times", {"seconds": lambda cell: "1 min 01 s"})
