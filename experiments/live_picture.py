@@ -27,11 +27,11 @@ class _Seen:
         terminal = {"force_terminal": True, "color_system": "truecolor", "legacy_windows": False}
         self.console = Console(record=True, file=io.StringIO(), width=WIDTH, **terminal)  # type: ignore[arg-type]
         self._view = LiveView(self.console, name, searches)
-        self._left = searches // 3
+        self._left = searches // 6
         self.done = False
 
     def __call__(self, event: Event) -> None:
-        """Take an event; in the middle of the search that follows a third of them the picture is complete."""
+        """Take an event; in the search that follows a sixth of them the picture is complete."""
         if self.done:
             return
         self._view(event)

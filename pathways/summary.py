@@ -28,7 +28,8 @@ def summarise(system: Any) -> dict[str, Any]:
 
     Returns:
         `tasks`: for each task, in the order learned, `name, metric, higher_is_better, strategy, test,
-        validation, independent_test, controls` (test by control), `new_parameters, shared_parameters, parents,
+        validation, independent_test, controls` (test by control, of one that carries a network on at the end of the
+        stream; what it had when it was learned stands in `matrices`), `new_parameters, shared_parameters, parents,
         guard` (what a guard against negative transfer kept, `sharing` or `scratch`), `candidates, seconds,
         cpu_seconds`.
         `ACC, BWT, FWT, learning_accuracy, forgetting`: of the champions; they need one metric for all tasks.
@@ -62,6 +63,8 @@ def summarise(system: Any) -> dict[str, Any]:
         for i, task in enumerate(tasks):
             if found[i][i] is None:
                 found[i][i] = task["controls"].get(side)
+            if (last := found[-1][i]) is not None:  # of one network that went on: what is left at the end
+                task["controls"][side] = last
         matrices[side] = found
 
     comparable = len({task["metric"] for task in tasks}) == 1

@@ -48,7 +48,8 @@ def page(found: Comparison) -> str:
     pictures = {
         name: inline(render(figure, "svg", name), name) for name, figure in charts.items() if figure is not None
     }
-    title = " against ".join(dict.fromkeys([*(d.arm for d in found.differences), found.arms[0].name]))
+    *others, last = [difference.arm for difference in found.differences]
+    title = f"{', '.join(others)}{' and ' * bool(others)}{last} against {found.arms[0].name}"
     said = "".join(f"<p>{escape(verdict(found, difference))}</p>" for difference in found.differences)
     head = f'<header><p class="kicker">pathways comparison</p><h1>{escape(title)}</h1>{said}</header>'
     body = "".join((

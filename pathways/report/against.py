@@ -79,11 +79,7 @@ def mean_test(summary: Mapping[str, Any], side: str = CHAMPIONS) -> Estimate | N
     tasks, value = summary["tasks"], summary["sides"][side]["ACC"]
     if value is None:
         return None
-    last = summary["matrices"][side][-1]
-    tests = [
-        cell if cell is not None else task["test"] if side == CHAMPIONS else task["controls"].get(side)
-        for cell, task in zip(last, tasks, strict=True)
-    ]
+    tests = [task["test"] if side == CHAMPIONS else task["controls"].get(side) for task in tasks]
     found = mean_interval([float("nan") if test is None else test for test in tests])
     low, high = found.low, found.high
     if tasks[0]["metric"] in PERCENT and found.sure:

@@ -59,7 +59,7 @@ def tasks(found: Found, made: Tables, pictures: Pictures) -> str:
     ]  # fmt: skip
     said = (
         "Test measures, read once, after all choices were made. Controls were trained on the same data by the same "
-        "trainer."
+        "trainer; one that carries its network on is measured at the end of the stream."
     )
     return section("Task by task", "".join(parts), said)
 

@@ -12,7 +12,7 @@ CONFIG = """\
 name: watched
 root: {architecture: [{family: flatten}, {family: linear, dim: 6}]}
 tasks:
-  - {source: digits_tasks, groups: [[0, 1], [2, 3], [4, 5], [6, 7]]}
+  - {source: digits_tasks, groups: [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [0, 2]]}
 training: {steps: 2, batch: 8}
 strategy:
   munet: {generations: 2, children: 3}
@@ -26,7 +26,7 @@ def test_it_shows_what_has_ended_and_what_goes_on(tmp_path):
     words = " ".join(" ".join(ElementTree.fromstring(picture).itertext()).split())
     assert "pathways run watched.yaml" in words
     assert re.search(r"✓ digits/0-1 munet \d+ tried", words)
-    assert re.search(r"1 of 4 searches", words)
+    assert re.search(r"1 of 6 searches", words)
     assert re.search(r"digits/2-3 +munet \d+ tried best 0\.\d{3}", words)
     assert "digits/4-5" not in words
     loaded = re.findall(r"(?:url\(|href=)[\"']?(?!#)[^\s\"')]+", picture)

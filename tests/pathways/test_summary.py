@@ -77,6 +77,19 @@ def test_a_control_that_carries_on_one_network_counts_it_once(tmp_path):
     assert summarise(system)["independent_parameters"] == FIRST + SECOND + HEAD
 
 
+def test_a_control_that_carries_on_one_network_is_measured_at_the_end_of_the_stream(tmp_path):
+    system = fake_system(tmp_path)
+    names, kept = list(system.briefs), system.ledger.evaluations
+    later = [Evaluation("independent", names[-1], name, "test", "accuracy", 0.25, 9) for name in names[:-1]]
+    system.ledger.evaluations = lambda **which: [*kept(**which), *later]
+    summary = summarise(system)
+    learned = [row[i] for i, row in enumerate(summary["matrices"]["independent"])]
+    at_the_end = [task["controls"]["independent"] for task in summary["tasks"]]
+    assert at_the_end == [0.25] * (len(names) - 1) + [learned[-1]]
+    assert learned[:-1] != at_the_end[:-1]
+    assert summary["sides"]["independent"]["ACC"] == pytest.approx(sum(at_the_end) / len(names))
+
+
 def test_errors_are_turned_so_that_forgetting_is_a_loss(tmp_path):
     system = fake_system(tmp_path)
     for record in system.records.values():
