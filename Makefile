@@ -7,7 +7,8 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 # Bytecode is kept, whatever the shell says: runs and tests start processes that would each compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
-JOBS ?= 2
+# More than cores: tests of processes wait for them.
+JOBS ?= 3
 
 .PHONY: quickstart test bench browser docs notebooks lint types install dev root root-vit clean
 

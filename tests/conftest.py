@@ -55,6 +55,22 @@ def _no_power_cuts():
         yield
 
 
+@pytest.fixture(scope="module")
+def blank_pictures():
+    """Reports are written with blank pictures: drawing them takes seconds."""
+    from pathways.affinity.report import page as studies
+    from pathways.canvas import Figure, render
+    from pathways.report import page as runs
+
+    def blank(figure, format, name, dpi=160):
+        return render(Figure((1, 1)), format, name, 20)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for page in (runs, studies):
+            patch.setattr(page, "render", blank)
+        yield
+
+
 @pytest.fixture(scope="session")
 def servers():
     """The database servers that tests of this process use, by name, each started when it is first asked for."""

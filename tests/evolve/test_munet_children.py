@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 from helpers_munet import NEVER, OFTEN, ROOT, VIEW, after, member, only
 from scipy.stats import binomtest
@@ -35,13 +36,16 @@ def walk(settings: MuNet, view: View) -> list[tuple[Candidate, Member]]:
     return children
 
 
-CHILDREN = [pair for run in range(6) for pair in walk(
-    MuNet(generations=4, children=12, rates=OFTEN), after(2, view=example_view(run=run)))]
+@cache
+def all_children() -> list[tuple[Candidate, Member]]:
+    """Those of six searches."""
+    settings = MuNet(generations=4, children=12, rates=OFTEN)
+    return [pair for run in range(6) for pair in walk(settings, after(2, view=example_view(run=run)))]
 
 
 def test_a_child_shares_what_is_frozen_by_reference_and_copies_what_it_clones() -> None:
     shared = 0
-    for candidate, parent in CHILDREN:
+    for candidate, parent in all_children():
         words = candidate.labels["mutations"]
         path = only(candidate)
         for name, step in parent.trunk.steps.items():
@@ -59,7 +63,7 @@ def test_a_child_shares_what_is_frozen_by_reference_and_copies_what_it_clones() 
 
 def test_own_modules_are_trained_on_from_the_parents_blobs() -> None:
     seen = 0
-    for candidate, parent in CHILDREN:
+    for candidate, parent in all_children():
         frozen = set(only(candidate).frozen())
         assert not frozen & parent.own
         added = [word.removeprefix("add ") for word in candidate.labels["mutations"] if word.startswith("add ")]
@@ -85,7 +89,7 @@ def test_of_a_step_that_mixes_own_and_shared_modules_only_the_own_are_trained() 
 
 def test_a_head_goes_on_where_the_outline_of_the_trunk_is_the_same() -> None:
     starts = Counter()
-    for candidate, parent in CHILDREN:
+    for candidate, parent in all_children():
         path = only(candidate)
         trunk = Path(path.inputs, {n: s for n, s in path.steps.items() if n != "head"}, path.steps["head"].reads[0])
         same = layers(trunk) == layers(parent.trunk)
@@ -100,7 +104,7 @@ def test_a_head_goes_on_where_the_outline_of_the_trunk_is_the_same() -> None:
 
 def test_labels_say_what_was_done_and_nothing_else() -> None:
     seen: Counter[str] = Counter()
-    for candidate, parent in CHILDREN:
+    for candidate, parent in all_children():
         words, path = list(candidate.labels["mutations"]), only(candidate)
         assert words
         expected = []
@@ -129,7 +133,7 @@ def test_labels_say_what_was_done_and_nothing_else() -> None:
 def test_hyperparameters_move_one_step_on_their_lists() -> None:
     space = MuNet().space
     moved: Counter[int] = Counter()
-    for candidate, parent in CHILDREN:
+    for candidate, parent in all_children():
         for name, values in space.items():
             step = values.index(getattr(candidate.training, name)) - values.index(getattr(parent.training, name))
             assert step in (-1, 0, 1)
@@ -140,7 +144,7 @@ def test_hyperparameters_move_one_step_on_their_lists() -> None:
 
 def test_rates_are_inherited_and_move_one_step_along_the_list() -> None:
     moved: Counter[int] = Counter()
-    for candidate, parent in CHILDREN:
+    for candidate, parent in all_children():
         rates = candidate.labels["rates"]
         assert set(parent.rates) <= set(rates)
         for name, rate in rates.items():

@@ -1,7 +1,8 @@
 """Seeds that are made when looked at are the ones, and give the layers, that making all of them would."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -19,8 +20,18 @@ from pathways.strategy import Champion, View
 from pathways.testing.fake import drive
 
 LAYERS = MuNet(generations=3, children=6, rates={**OFTEN, "layers": 0.5, "clone": 0.5})
-GROWN = after(9, LAYERS)
-STACKED = after(9, MuNet(generations=2, children=4, rates={**OFTEN, "add-top": 1.0, "drop-top": 0.2}))
+
+
+@cache
+def grown() -> View:
+    """After nine tasks."""
+    return after(9, LAYERS)
+
+
+@cache
+def stacked() -> View:
+    """After nine tasks that put layers on top."""
+    return after(9, MuNet(generations=2, children=4, rates={**OFTEN, "add-top": 1.0, "drop-top": 0.2}))
 
 
 def trunks_of(view: View) -> list[tuple[str, Path]]:
@@ -34,8 +45,9 @@ def trunks_of(view: View) -> list[tuple[str, Path]]:
     return found
 
 
-@pytest.mark.parametrize("view", [VIEW, GROWN, STACKED], ids=["first", "grown", "stacked"])
-def test_seeds_are_those_that_serve_and_their_distinct_trunks_are_found_unmade(view: View) -> None:
+@pytest.mark.parametrize("made", [lambda: VIEW, grown, stacked], ids=["first", "grown", "stacked"])
+def test_seeds_are_those_that_serve_and_their_distinct_trunks_are_found_unmade(made: Callable[[], View]) -> None:
+    view = made()
     seeds = seeds_of(MuNet(), view)
     expected = trunks_of(view)
     assert len(seeds) == len(expected)
@@ -45,8 +57,9 @@ def test_seeds_are_those_that_serve_and_their_distinct_trunks_are_found_unmade(v
     assert [seed.key for seed in seeds.distinct(2)] == [seed.key for seed in seeds.distinct()][:2]
 
 
-@pytest.mark.parametrize("view", [GROWN, STACKED], ids=["grown", "stacked"])
-def test_a_layer_on_top_is_the_one_that_looking_at_all_would_give(view: View) -> None:
+@pytest.mark.parametrize("made", [grown, stacked], ids=["grown", "stacked"])
+def test_a_layer_on_top_is_the_one_that_looking_at_all_would_give(made: Callable[[], View]) -> None:
+    view = made()
     seeds = seeds_of(MuNet(), view)
     every = [trunk for _, trunk in trunks_of(view)]
     taken = fresh = 0
@@ -63,8 +76,8 @@ def test_a_layer_on_top_is_the_one_that_looking_at_all_would_give(view: View) ->
 
 
 def test_the_giver_of_a_blob_is_the_first_whose_trunk_holds_it() -> None:
-    seeds = seeds_of(MuNet(), GROWN)
-    every = trunks_of(GROWN)
+    seeds = seeds_of(MuNet(), grown())
+    every = trunks_of(grown())
     for blob in {blob for _, trunk in every for blob in trunk.frozen()}:
         assert seeds.giver_of(blob) == next(key for key, trunk in every if blob in trunk.frozen())
     with pytest.raises(StopIteration):
@@ -72,7 +85,7 @@ def test_the_giver_of_a_blob_is_the_first_whose_trunk_holds_it() -> None:
 
 
 def test_a_score_is_that_of_all_seeds_of_its_trunk() -> None:
-    seeds = seeds_of(MuNet(), GROWN)
+    seeds = seeds_of(MuNet(), grown())
     seeds.score(seeds[1].trunk.hash, 0.5)
     assert [seed.score for seed in seeds] == [0.5 if s.trunk.hash == seeds[1].trunk.hash else None for s in seeds]
 
@@ -101,17 +114,17 @@ def lazily(view: View) -> tuple[View, Counted]:
 
 
 def test_a_search_with_capped_probes_looks_at_those_it_probes_and_draws() -> None:
-    view, counted = lazily(GROWN)
+    view, counted = lazily(grown())
     search = MuNet(probes=2, generations=1, children=1, rates={"hyperparameter": 1.0}).begin(view)
     assert counted.looked == []
     told(search)
-    assert set(counted.looked) == {list(GROWN.champions)[-1]}, "the newest is probed, beside the root"
+    assert set(counted.looked) == {list(grown().champions)[-1]}, "the newest is probed, beside the root"
     told(search)
-    assert set(counted.looked) == {list(GROWN.champions)[-1]}
+    assert set(counted.looked) == {list(grown().champions)[-1]}
 
 
 def test_searches_ask_the_same_whether_champions_are_read_at_once_or_when_looked_at() -> None:
-    view, _ = lazily(GROWN)
-    eager, lazy = drive(LAYERS, GROWN), drive(LAYERS, view)
+    view, _ = lazily(grown())
+    eager, lazy = drive(LAYERS, grown()), drive(LAYERS, view)
     assert [c.hash for c in lazy.candidates] == [c.hash for c in eager.candidates]
     assert [c.labels for c in lazy.candidates] == [c.labels for c in eager.candidates]

@@ -406,7 +406,7 @@ def test_an_interrupted_driver_leaves_no_worker(raylets: Raylets, shared: Ray, t
     config, out = tmp_path / "config.yaml", tmp_path / "run"
     # Few candidates that each take seconds, so that the run is there when it is interrupted.
     few = {"munet": {"generations": 1, "children": 4, "probes": 1}}
-    slow = {"training": {"steps": 5000, "batch": 16}, "strategy": few}
+    slow = {"training": {"steps": 3000, "batch": 16}, "strategy": few}
     write_yaml(config, {**STREAM, **slow, "tasks": [{"source": "digits_tasks", "groups": [[0, 1, 2]]}]})
     words = ["run", str(config), "--out", str(out), "--engine", "ray", "--address", raylets.address, "--workers", "2"]
     with chaos.driver(raylets, out, *words) as process:
