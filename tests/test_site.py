@@ -177,7 +177,7 @@ def test_notebooks_are_listed_and_shown_with_what_they_gave() -> None:
                {"name": "stdout", "text": ["a < b"]}, {"data": {"text/html": ["<b>", "bold</b>"]}}]  # fmt: skip
     cells = [{"cell_type": "markdown", "source": ["# One"]}, {"cell_type": "code", "source": ["x"], "outputs": outputs}]
     text, pieces = notebook.page_of({"cells": cells}, "one.ipynb")
-    assert text.startswith("# One\n\n[The notebook](one.ipynb)")
+    assert text.startswith("# One\n\n[Download this notebook](one.ipynb)")
     assert ["var(--ink" in pieces[0], "a &lt; b" in pieces[1], "<b>bold</b>" in pieces[2]] == [True] * 3
     html = "".join(f"<p>@@{i}@@</p>" for i in range(3))
     assert notebook.filled(html, pieces) == "".join(pieces)

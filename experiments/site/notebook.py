@@ -24,7 +24,7 @@ def page_of(notebook: Mapping[str, Any], file: str) -> tuple[str, list[str]]:
     >>> print(text)
     # Sums
     <BLANKLINE>
-    [The notebook](sums.ipynb)
+    [Download this notebook](sums.ipynb)
     <BLANKLINE>
     ```python
     1 + 1
@@ -47,7 +47,7 @@ def page_of(notebook: Mapping[str, Any], file: str) -> tuple[str, list[str]]:
                 lines += [f"@@{len(pieces)}@@", ""]
                 pieces.append(piece)
         if len(lines) == 2:
-            lines += [f"[The notebook]({file})", ""]
+            lines += [f"[Download this notebook]({file})", ""]
     return "\n".join(lines), pieces
 
 
