@@ -83,11 +83,11 @@ def path_svg(path: Path) -> str | None:
     Args:
         path: what is shown.
     """
-    from .graph.build import graph_of
+    from .graph.build import graph_of_path
     from .graph.draw import graph_figure
 
     try:
-        graph = graph_of({"path": path})
+        graph = graph_of_path(path)
     except PathwaysError:
         return None
     return render(graph_figure(graph), "svg", path.hash[:8]).decode()

@@ -90,6 +90,42 @@ def graph_of(
     return graph
 
 
+ALONE = "output"
+"""What stands at the end of a path that is no task's."""
+
+
+def graph_of_path(path: Path, families: Families = BUILT_IN) -> nx.MultiDiGraph:
+    """The graph of a path that is no task's: what it has frozen, its drafts, and an end where a task's head would be.
+
+    Frozen modules are said to be frozen by `root`, drafts by what stands at the end; the graph's `alone` is true.
+
+    Args:
+        path: with or without a head.
+        families: the module families that specs may name.
+
+    Raises:
+        PathError: its ports do not fit.
+
+    Example:
+        >>> from pathways import Path, Step
+        >>> from pathways.modules import Draft, Init, ModuleSpec, Vector
+        >>> draft = Draft("a", ModuleSpec("linear", {"dim": 3}), Init(0))
+        >>> graph = graph_of_path(Path({"x": Vector(4)}, {"a": Step((draft,), ("x",))}, "a"))
+        >>> [(data["kind"], data["size"]) for _, data in graph.nodes(data=True)]
+        [('input', '4'), ('module', '3'), ('head', '3')]
+    """
+    graph = graph_of({ALONE: path}, families=families, freezers=dict.fromkeys(path.frozen(), ROOT))
+    last = [node for node, kind in graph.nodes(data="kind") if kind == "head"]
+    for node in last:
+        graph.nodes[node]["kind"] = "module" if graph.nodes[node]["parameters"] else "glue"
+    depth = 1 + max(graph.nodes[node]["depth"] for node in last)
+    end = {"kind": "head", "id": "", "family": ALONE, "parameters": 0}
+    _add_node(graph, ALONE, ALONE, end, depth, path.ports(families)[path.output], {})
+    graph.add_edges_from((node, ALONE, f"{ALONE} reads", {"task": ALONE, "kind": "reads"}) for node in last)
+    graph.graph["alone"] = True
+    return graph
+
+
 def _set_depths(graph: nx.MultiDiGraph) -> None:
     """Put every node behind all that it reads in any task's path: one task's adapter moves what all read behind it."""
     reads = nx.DiGraph((u, v) for u, v, kind in graph.edges(data="kind") if kind == "reads")

@@ -45,7 +45,7 @@ def entries(graph: nx.MultiDiGraph, layout: Layout, look: Look) -> list[Entry]:
     own = [d for d in trained if d["frozen_by"] in tasks]
     new = sorted(look.new, key=list(look.colours).index)
     colour = next((look.colours[task] for task in new), next(iter(look.colours.values()), INK))
-    left_out = graph.graph.get("left_out", 0)
+    left_out, alone = graph.graph.get("left_out", 0), graph.graph.get("alone", False)
     many = len(layout.rows) > FEW
     ribbons = many and "reads" in kinds
     found = [
@@ -54,15 +54,30 @@ def entries(graph: nx.MultiDiGraph, layout: Layout, look: Look) -> list[Entry]:
             Entry("as many tasks as it is wide, coloured as what they leave", _ribbon(colour)),
         ),
         (ribbons and bool(look.bright), Entry("as many other tasks as it is wide", _ribbon(MUTED))),
-        ((not ribbons or bool(look.bright)) and bool(tasks), Entry("the path of one task", _line(colour, "reads"))),
-        (any(d["frozen_by"] == ROOT for d in nodes), Entry("module of the root", _square(SHARED, MUTED))),
-        (bool(own), Entry("module frozen by the task of its colour", _square(tint(colour, TINT), colour))),
+        (
+            (not ribbons or bool(look.bright)) and bool(tasks),
+            Entry("the path" if alone else "the path of one task", _line(colour, "reads")),
+        ),
+        (
+            any(d["frozen_by"] == ROOT for d in nodes),
+            Entry("frozen module" if alone else "module of the root", _square(SHARED, MUTED)),
+        ),
+        (
+            bool(own),
+            Entry(
+                "draft, to be trained" if alone else "module frozen by the task of its colour",
+                _square(tint(colour, TINT), colour),
+            ),
+        ),
         (len(own) < len(trained), Entry("module of a task not drawn", _square(PAPER, MUTED))),
         (any(d["kind"] == "glue" for d in nodes), Entry("no weights", _pill("", PAPER, MUTED))),
-        (any(d["kind"] == "head" for d in nodes), Entry("head, with its outputs", _pill("", colour, colour))),
+        (
+            any(d["kind"] == "head" for d in nodes),
+            Entry("its outputs" if alone else "head, with its outputs", _pill("", colour, colour)),
+        ),
         (any(len(d["tasks"]) > 1 for d in nodes), Entry("how many tasks use it", _pill("×2", PAPER, MUTED))),
         (
-            any(d["frozen_by"] in new for d in trained),
+            any(d["frozen_by"] in new for d in trained) and not alone,
             Entry(f"trained for {_names(new)}", _pill("new", colour, colour)),
         ),
         (bool(kinds & {"changes", "weighs", "part"}), Entry("changes, weighs, is part of", _line(colour, "part"))),

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathways.errors import ConfigError
-from pathways.graph import graph_from_json, graph_of, path_graph, plain_graph
+from pathways.graph import graph_from_json, graph_of, graph_of_path, path_graph, plain_graph
 from pathways.graph.draw import FORMATS, draw_graph, graph_figure
 from pathways.graph.layout import lay_out
 from pathways.graph.settle import spread
-from pathways.modules import Image, ModuleSpec, Vector
+from pathways.modules import Draft, Image, Init, ModuleSpec, Vector
 from pathways.path import DeltaRef, Path, Step
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -213,3 +213,20 @@ def test_a_module_stands_behind_all_that_any_task_puts_before_it():
     depths = {data["id"]: data["depth"] for _, data in graph.nodes(data=True)}
     assert depths[a.id] < depths[extra.id] < depths[b.id] < depths[c.id]
     assert all(graph.nodes[u]["depth"] < graph.nodes[v]["depth"] for u, v in graph.edges())
+
+
+def test_a_path_of_no_task_shows_what_is_frozen_what_is_a_draft_and_its_end():
+    draft = Draft("new", ModuleSpec("linear", {"dim": 3}), Init(0))
+    old = frozen(ModuleSpec("linear", {"dim": 3}), "old")
+    graph = graph_of_path(Path({"x": Vector(4)}, {"both": Step((old, draft), ("x",))}, "both"))
+    kinds = {(data["kind"], data["family"], data["frozen_by"]) for _, data in graph.nodes(data=True)}
+    assert kinds == {
+        ("input", "x", "output"), ("module", "linear", "root"), ("module", "linear", "output"),
+        ("head", "output", "output"),
+    }  # fmt: skip
+    assert graph.in_degree("output") == 2
+    figure = graph_figure(graph)
+    words = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert {"frozen module", "draft, to be trained", "its outputs", "new", "output"} <= words
+    assert not any("task" in text for text in words)
+    assert Path({"x": Vector(4)}, {"a": Step((draft,), ("x",))}, "a")._repr_svg_().startswith("<?xml")
