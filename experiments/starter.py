@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from textwrap import dedent
 from pathways.errors import ConfigError
 from pathways.modules.near import did_you_mean
 
+from .starter_table import Found, look_at
 from .yaml_file import quoted
 
 _HEAD = """\
@@ -43,9 +45,7 @@ training:
 {strategy}
 # What the result is compared with, under the same accounting: without controls nobody knows what the search brought.
 controls:
-  - head-only            # the frozen root and a new head: the least that a task can cost
-  - independent          # a model for each task alone, from scratch: the bar for what sharing brings
-
+{controls}
 engine:
   kind: local            # processes of this machine; or ray, for a cluster (`--engine ray --address auto`)
   workers: 0             # how many train at the same time; 0 trains in the command itself; results stay the same
@@ -93,9 +93,7 @@ _CSV_TASKS = """\
     name: {name}     # the task's name, which `predict` and `export` take
     validation: 0.2      # the share of rows that choices are made on
     test: 0.2            # the share that is only looked at for the report
-    # task_by: COLUMN    # each value of this column becomes a task of its own
-    # drop: [COLUMN]     # columns that must not be seen, such as a number of the row
-    # missing: mean      # what empty cells become; else they are refused
+{of_cells}    # task_by: COLUMN    # each value of this column becomes a task of its own
 """
 
 _IMAGE_TASKS = """\
@@ -105,6 +103,20 @@ _IMAGE_TASKS = """\
     size: 32             # height and width that all images are brought to
     channels: 3          # 1 for grey, 3 for colours
     # tasks: true        # each folder in {folder} is a task of its own: {folder}/TASK/CLASS/NAME.png
+"""
+
+_TRAINED_CONTROLS = """\
+  - head-only            # the frozen root and a new head: the least that a task can cost
+  - independent          # a model for each task alone, from scratch: the bar for what sharing brings
+"""
+
+_UNTRAINED_CONTROLS = """\
+  - independent          # a model for each task alone, from scratch: the bar for what sharing brings
+  # - fine-tune          # one network trained on, task after task: shows what it forgets
+"""
+
+_PATHNET_CONTROLS = """\
+  - random-path          # the same grid, paths drawn at random and not evolved: what evolution brings
 """
 
 _OMNIGLOT_ROOT = """\
@@ -126,9 +138,6 @@ root:
     - {family: conv, channels: 32, stride: 2}
     - {family: pool}
 """
-
-CLASSES = 20
-"""Up to so many different whole numbers in a column are taken for classes."""
 
 WAYS = ("omniglot", "csv", "images", "preset")
 """What a configuration can be made for."""
@@ -157,14 +166,14 @@ def starter(file: str, name: str, way: Sequence[str] = ()) -> str:
     if len(rest) > most:
         raise ConfigError(f"`--from {kind}` takes at most {most} more, found {rest}.")
     parts = {"tasks": _OMNIGLOT_TASKS, "root": _OMNIGLOT_ROOT, "strategy": _MUNET, "training": _STEPS_OF_IMAGES,
-             "steps": "300", "lr": "2e-3"}  # fmt: skip
+             "steps": "300", "lr": "2e-3", "controls": _TRAINED_CONTROLS}  # fmt: skip
     if kind == "csv":
         parts |= _of_table(name, *rest)
     elif kind == "images":
         folder = rest[0] if rest else "images"
         task = _task_name(Path(folder).name, name)
         tasks = _IMAGE_TASKS.format(folder=quoted(folder), name=quoted(task))
-        parts |= {"tasks": tasks, "root": _CONV_ROOT, "lr": "3e-3"}
+        parts |= {"tasks": tasks, "root": _CONV_ROOT, "lr": "3e-3", "controls": _UNTRAINED_CONTROLS}
     elif kind == "preset":
         if not rest:
             raise ConfigError("`--from preset` needs the preset's name, such as `--from preset munet-2022`.")
@@ -179,31 +188,30 @@ def _of_table(name: str, file: str = "table.csv", target: str | None = None) -> 
         found = sorted(each.name for each in table.glob("*.csv"))
         such = f", such as {table / found[0]}" if found else ""
         raise ConfigError(f"`--from csv` must name a file, found the folder {file}: name the table{such}.")
-    values = False
-    if table.exists():
-        from pathways.data.csv_table import read_table
-
-        read = read_table(table, ",")
-        usual = [column for column in read.header if column.strip().lower() in ("target", "label", "class", "y")]
-        target = target or (usual or list(read.header))[-1]
-        values = _are_values(read.column(target))
-    target = target or "COLUMN"
-    task = _task_name(table.stem, name)
-    tasks = _CSV_TASKS.format(file=quoted(file), target=quoted(target), name=quoted(task), values=str(values).lower())
-    return {"tasks": tasks, "root": _MLP_ROOT.format(), "training": "", "lr": "3e-3"}
+    found = look_at(table, target) if table.exists() else Found(target or "COLUMN")
+    tasks = _CSV_TASKS.format(
+        file=quoted(file), target=quoted(found.target), name=quoted(_task_name(table.stem, name)),
+        values=str(found.values).lower(), of_cells=_of_cells(found),
+    )  # fmt: skip
+    return {"tasks": tasks, "root": _MLP_ROOT.format(), "training": "", "lr": "3e-3", "controls": _UNTRAINED_CONTROLS}
 
 
-def _are_values(cells: Sequence[str]) -> bool:
-    """Whether a column is of numbers to come close to: not words, and not a few whole numbers that stand for classes.
-
-    >>> _are_values(["0", "1", "1"]), _are_values(["a", "b"]), _are_values(["1.5", "2.25"])
-    (False, False, True)
-    """
-    try:
-        numbers = {float(cell) for cell in cells}
-    except ValueError:
-        return False
-    return len(numbers) > CLASSES or not all(number.is_integer() for number in numbers)
+def _of_cells(found: Found) -> str:
+    """The lines that say how cells are to be read: what was found, and what might be said."""
+    lines = []
+    if found.delimiter != ",":
+        lines.append(f"delimiter: {json.dumps(found.delimiter)}     # the mark between cells")
+    if found.decimal != ".":
+        lines.append(f'decimal: "{found.decimal}"     # the mark before fractions')
+    if found.blank:
+        listed = ", ".join(map(quoted, found.blank))
+        lines.append(f"blank: [{listed}]     # what cells say where they say nothing")
+    drop = ", ".join(map(quoted, found.drop))
+    mark = "" if found.drop else "# "
+    lines.append(f"{mark}drop: [{drop or 'COLUMN'}]     # columns that must not be seen, such as numbers of rows")
+    mark = "" if found.missing else "# "
+    lines.append(f"{mark}missing: mean      # what empty cells become; else they are refused")
+    return "".join(f"    {line}\n" for line in lines)
 
 
 def _of_preset(name: str) -> dict[str, str]:
@@ -216,7 +224,7 @@ def _of_preset(name: str) -> dict[str, str]:
         near = did_you_mean(name, known, f": strategies have {[*MUNET_PRESETS, *PRESETS]}, roots many more.")
         raise ConfigError(f"`--from preset` must name a preset, found {name!r}{near}")
     if name in presets():
-        return {"root": _preset_root(name), "lr": "1e-3"}
+        return {"root": _preset_root(name), "lr": "1e-3", "controls": _UNTRAINED_CONTROLS}
     strategy = "munet" if name in MUNET_PRESETS else "pathnet"
     lines = f"""\
         strategy:
@@ -227,6 +235,7 @@ def _of_preset(name: str) -> dict[str, str]:
     parts = {"strategy": dedent(lines)}
     if strategy == "pathnet":
         parts["root"] = "root: null               # a grid of modules is all that PathNet has\n"
+        parts["controls"] = _PATHNET_CONTROLS
     return parts
 
 

@@ -43,23 +43,22 @@ def check_texts(table: Table, columns: Sequence[str], targets: Sequence[str], ca
 
 
 def _check(table: Table, column: str, is_target: bool) -> None:
-    cells = [(row, cell) for row, cell in enumerate(table.column(column)) if not is_missing(cell)]
-    texts = [(row, cell) for row, cell in cells if not is_number(cell)]
+    cells, texts = _cells(table, column)
     other = "" if is_target else ", or list the column in `categorical`"
-    if len(cells) - len(texts) >= MOST * len(cells):
+    if odd_texts(table, column):
         row, cell = texts[0]
         raise DataError(
             f"{table.where(row)} must have a number in column {column!r}, as {len(cells) - len(texts)} of its "
             f"{len(cells)} cells, found {cell!r}: correct it; or list it in `blank` if it says that nothing is "
             f"known{other}."
         )
-    if sum(bool(_COMMA.fullmatch(cell)) for _, cell in texts) >= MOST * len(cells):
+    if has_commas(table, column):
         raise DataError(
             f"column {column!r} of {str(table.path)!r} must have numbers with a point, found {texts[0][1]!r}: say "
             "`decimal: ','`."
         )
-    different = {cell for _, cell in texts}
-    if len(different) > FEW and 2 * len(different) > len(cells):
+    if hardly_repeats(table, column):
+        different = {cell for _, cell in texts}
         dates = all(_DATE.fullmatch(cell) for cell in different)
         step = "put day, month and year into columns of numbers, or " if dates else ""
         step += "name another column as `target`" if is_target else f"list it in `drop`{other}"
@@ -69,4 +68,32 @@ def _check(table: Table, column: str, is_target: bool) -> None:
         )
 
 
-__all__ = ["check_texts"]
+def odd_texts(table: Table, column: str) -> set[str]:
+    """The texts of a column of numbers; empty where it is none, or has none."""
+    cells, texts = _cells(table, column)
+    return {cell for _, cell in texts} if len(cells) - len(texts) >= MOST * len(cells) else set()
+
+
+def has_commas(table: Table, column: str) -> bool:
+    """Whether a column is of numbers with a comma before their fractions."""
+    cells, texts = _cells(table, column)
+    return bool(texts) and sum(bool(_COMMA.fullmatch(cell)) for _, cell in texts) >= MOST * len(cells)
+
+
+def hardly_repeats(table: Table, column: str) -> bool:
+    """Whether a column is of texts that are no categories, such as names, ids and dates."""
+    cells, texts = _cells(table, column)
+    different = {cell for _, cell in texts}
+    return len(different) > FEW and 2 * len(different) > len(cells)
+
+
+_Cells = list[tuple[int, str]]
+
+
+def _cells(table: Table, column: str) -> tuple[_Cells, _Cells]:
+    """The cells of a column that say something, with their rows, and those of them that are no numbers."""
+    cells = [(row, cell) for row, cell in enumerate(table.column(column)) if not is_missing(cell)]
+    return cells, [(row, cell) for row, cell in cells if not is_number(cell)]
+
+
+__all__ = ["check_texts", "hardly_repeats", "has_commas", "odd_texts"]

@@ -84,7 +84,7 @@ def split_indices(
         test: the share of test, or `None` where the set comes with one.
 
     Raises:
-        DataError: a share is not between 0 and 1.
+        DataError: a share is not between 0 and 1, or a split would be empty.
     """
     for which, share in (("validation", validation), ("test", test)):
         if share is not None and not 0 < share < 1:
@@ -100,6 +100,12 @@ def split_indices(
                 numpy_generator("split", which, name, *names),
             )
             indices |= {"train": [left[i] for i in rest], which: [left[i] for i in part]}
+    if empty := [which for which in SPLITS if which in indices and not indices[which]]:
+        raise DataError(
+            f"task {name!r} must have samples for {empty[0]!r}, found none: equal samples stay in one split, and "
+            f"{len(contents)} samples have {len(set(contents))} different contents. Get more, or say "
+            "`allow_duplicates: true` if they are true repeats."
+        )
     return indices
 
 

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path as FilePath
 
 import pytest
+from PIL import Image
 
 from pathways.data import SOURCES
 from pathways.errors import ConfigError
@@ -17,7 +18,7 @@ from pathways.experiments.engine_config import EngineConfig
 from pathways.experiments.starter import starter
 from pathways.experiments.yaml_file import parse_yaml
 
-TABLE = "height,width,kind\n" + "".join(f"{i % 7},{i % 5}.5,{('oak', 'elm')[i % 3 == 0]}\n" for i in range(60))
+TABLE = "height,width,kind\n" + "".join(f"{i % 7},{i}.5,{('oak', 'elm')[i % 3 == 0]}\n" for i in range(60))
 WAYS: dict[str, tuple[str, ...]] = {
     "omniglot": (), "csv": ("csv", "trees.csv"), "named": ("csv", "trees.csv", "height"), "later": ("csv",),
     "munet": ("preset", "munet-2022"), "pathnet": ("preset", "pathnet-2017-text"), "root": ("preset", "resnet"),
@@ -46,6 +47,58 @@ def test_what_is_written_is_valid_and_says_why(way: str, place: FilePath, capsys
             above = text[: text.index(line)].rstrip().splitlines()[-1]
             assert "  # " in line or above.startswith("#"), f"no why beside {line!r}"
     assert (data["tasks"][0]["source"] in SOURCES) or way == "images"
+
+
+@pytest.mark.parametrize("way", sorted({*WAYS} - {"later", "images"}))
+def test_what_is_written_can_begin_as_it_is(way: str, place: FilePath, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "mine.yaml", *(["--from", *WAYS[way]] if WAYS[way] else [])]) == 0
+    assert main(["run", "mine.yaml", "--dry-run"]) == 0, capsys.readouterr().err
+
+
+def test_what_is_written_for_images_can_begin_as_it_is(place: FilePath, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(24):
+        file = place / "photos" / ("bright", "dark")[i % 2] / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 20), (9 * i, 10 * i, 255 - i)).save(file)
+    assert main(["init", "mine.yaml", "--from", "images", "photos"]) == 0
+    assert main(["run", "mine.yaml", "--dry-run"]) == 0, capsys.readouterr().err
+
+
+ODD = {
+    "ids, dates and gaps": (
+        "id,when,site,heat,kind\n",
+        lambda i: f"R{i},2026-01-{i:03d},{'ab'[i % 2]},{i / 3 if i % 9 else ''},{'xyz'[i % 3]}\n",
+        {"drop": ["id", "when"], "missing": "mean"},
+    ),
+    "numbered rows without a name": (
+        ",row_id,heat,kind\n", lambda i: f"{i},{7 * i},{i / 3},{'xyz'[i % 3]}\n", {"drop": ["", "row_id"]},
+    ),
+    "semicolons and commas": (
+        "heat;size;kind\n", lambda i: f"{i},5;1.{i:03d},25;{'xyz'[i % 3]}\n", {"delimiter": ";", "decimal": ","},
+    ),
+    "tabs and words for nothing": (
+        "heat\tsize\tkind\n", lambda i: f"{i}\t{'NA' if i % 11 == 0 else i / 7}\t{'xyz'[i % 3]}\n",
+        {"delimiter": "\t", "blank": ["NA"], "missing": "mean"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(ODD))
+def test_what_a_table_needs_is_found_and_its_run_can_begin(
+    kind: str, place: FilePath, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, row, needed = ODD[kind]
+    (place / "odd.csv").write_text(header + "".join(row(i) for i in range(90)))
+    assert main(["init", "mine.yaml", "--from", "csv", "odd.csv"]) == 0
+    [task] = parse_yaml((place / "mine.yaml").read_text(), "mine.yaml")["tasks"]
+    assert {key: task[key] for key in ("delimiter", "decimal", "blank", "drop", "missing") if key in task} == needed
+    assert main(["run", "mine.yaml", "--dry-run"]) == 0, capsys.readouterr().err
+
+
+def test_a_target_of_numbers_is_found_among_gaps(place: FilePath) -> None:
+    (place / "odd.csv").write_text("a,y\n" + "".join(f"{i},{i / 7 if i % 10 else ''}\n" for i in range(60)))
+    [task] = parse_yaml(starter("a.yaml", "a", ["csv", "odd.csv"]), "a")["tasks"]
+    assert task["values"] is True
 
 
 def test_every_key_of_a_configuration_stands_in_it() -> None:

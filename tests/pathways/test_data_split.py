@@ -113,3 +113,8 @@ def test_without_leaks_keeps_what_measures() -> None:
 def test_without_leaks_never_empties_a_split() -> None:
     with pytest.raises(DataError, match=r"all 2 samples of 'train' of task 'a'.*allow_duplicates=True"):
         without_leaks("a", {"train": split_of([1, 2]), "validation": split_of([1, 2])}, PORTS)
+
+
+def test_a_split_that_would_be_empty_is_refused():
+    with pytest.raises(DataError, match=r"samples for 'validation'.*12 samples have 2 different"):
+        split_indices("a", [0, 1] * 6, [0, 1] * 6, seed=0, validation=0.2, test=0.2)
