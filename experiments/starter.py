@@ -185,8 +185,8 @@ def _of_table(name: str, file: str = "table.csv", target: str | None = None) -> 
     """The parts for a table: its last column is what is predicted, unless another is named."""
     table = Path(file)
     if table.is_dir():
-        found = sorted(each.name for each in table.glob("*.csv"))
-        such = f", such as {table / found[0]}" if found else ""
+        there = sorted(each.name for each in table.glob("*.csv"))
+        such = f", such as {table / there[0]}" if there else ""
         raise ConfigError(f"`--from csv` must name a file, found the folder {file}: name the table{such}.")
     found = look_at(table, target) if table.exists() else Found(target or "COLUMN")
     tasks = _CSV_TASKS.format(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pathways.data.csv_table import Table, is_missing, is_number, read_table
-from pathways.data.csv_texts import hardly_repeats, has_commas, odd_texts
+from pathways.data.csv_texts import are_dates, hardly_repeats, has_commas, odd_texts
 from pathways.errors import DataError
 
 MARKS = (",", ";", "\t", "|")
@@ -86,12 +86,13 @@ def _delimiter(file: Path) -> str:
 
 
 def _says_nothing(table: Table, column: str) -> bool:
-    """Whether a column only tells rows apart: it has no name, or texts or numbers of rows that hardly repeat."""
+    """Whether a column only tells rows apart: no name, dates, or texts or row numbers that hardly repeat."""
     cells = table.column(column)
     name = column.lower().replace("-", "_").replace(" ", "_")
     numbered = name in _NUMBERS or name.endswith("_id")
     return (
         column == ""
+        or are_dates(table, column)
         or (not table.is_numeric(column) and not odd_texts(table, column) and hardly_repeats(table, column))
         or (numbered and table.is_numeric(column) and len(set(cells)) == len(cells))
     )

@@ -59,8 +59,7 @@ def _check(table: Table, column: str, is_target: bool) -> None:
         )
     if hardly_repeats(table, column):
         different = {cell for _, cell in texts}
-        dates = all(_DATE.fullmatch(cell) for cell in different)
-        step = "put day, month and year into columns of numbers, or " if dates else ""
+        step = "put day, month and year into columns of numbers, or " if are_dates(table, column) else ""
         step += "name another column as `target`" if is_target else f"list it in `drop`{other}"
         raise DataError(
             f"column {column!r} of {str(table.path)!r} must have categories that repeat, found {len(different)} "
@@ -87,6 +86,12 @@ def hardly_repeats(table: Table, column: str) -> bool:
     return len(different) > FEW and 2 * len(different) > len(cells)
 
 
+def are_dates(table: Table, column: str) -> bool:
+    """Whether a column is of dates or times."""
+    cells, texts = _cells(table, column)
+    return bool(cells) and len(texts) == len(cells) and all(_DATE.fullmatch(cell) for _, cell in texts)
+
+
 _Cells = list[tuple[int, str]]
 
 
@@ -96,4 +101,4 @@ def _cells(table: Table, column: str) -> tuple[_Cells, _Cells]:
     return cells, [(row, cell) for row, cell in cells if not is_number(cell)]
 
 
-__all__ = ["check_texts", "hardly_repeats", "has_commas", "odd_texts"]
+__all__ = ["are_dates", "check_texts", "hardly_repeats", "has_commas", "odd_texts"]

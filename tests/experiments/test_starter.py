@@ -67,7 +67,7 @@ def test_what_is_written_for_images_can_begin_as_it_is(place: FilePath, capsys: 
 ODD = {
     "ids, dates and gaps": (
         "id,when,site,heat,kind\n",
-        lambda i: f"R{i},2026-01-{i:03d},{'ab'[i % 2]},{i / 3 if i % 9 else ''},{'xyz'[i % 3]}\n",
+        lambda i: f"R{i},2026-01-{i % 28 + 1:02d},{'ab'[i % 2]},{i / 3 if i % 9 else ''},{'xyz'[i % 3]}\n",
         {"drop": ["id", "when"], "missing": "mean"},
     ),
     "numbered rows without a name": (
