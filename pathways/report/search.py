@@ -81,6 +81,13 @@ def _search(axes: Axes, ones: Sequence[Tried], scale: float) -> None:
          if one.parent in height and one.place in height],
         colors=FAINT, linewidths=0.9, zorder=1,
     ))  # fmt: skip
+    on_the_way = [(one.place, [rung * scale for rung in one.rungs], height[one.place]) for one in ones
+                  if one.rungs and one.place in height]  # fmt: skip
+    ways = [[(x, min(*rungs, end)), (x, max(*rungs, end))] for x, rungs, end in on_the_way]
+    axes.add_collection(LineCollection(ways, colors=MUTED, linewidths=0.6, alpha=0.55, zorder=1.5))
+    rungs = [(x, y) for x, heights, _ in on_the_way for y in heights]
+    axes.plot([x for x, _ in rungs], [y for _, y in rungs], "_", color=MUTED, markersize=4, markeredgewidth=0.8,
+              zorder=2)  # fmt: skip
     finished = [one for one in ones if one.finished]
     if finished:
         best = list(accumulate((height[one.place] for one in finished), max))
@@ -93,7 +100,7 @@ def _search(axes: Axes, ones: Sequence[Tried], scale: float) -> None:
     winners = [one for one in ones if one.champion and one.place in height]
     axes.plot([one.place for one in winners], [height[one.place] for one in winners], "D", color=CHAMPION,
               markersize=6.5, markeredgecolor=PAPER, markeredgewidth=0.9, zorder=4)  # fmt: skip
-    values = list(height.values()) or [0.0, 1.0]
+    values = [*height.values(), *(y for _, y in rungs)] or [0.0, 1.0]
     room = 0.12 * (max(values) - min(values)) or abs(max(values)) * 0.05 or 1.0
     low, high = min(values) - room, max(values) + room
     failed = [one.place for one in ones if one.outcome == FAILED]
@@ -112,6 +119,8 @@ def _legend(figure: Figure, found: Mapping[str, Sequence[Tried]]) -> None:
         (True, "champion", {"marker": "D", "color": CHAMPION, "markersize": 6, "linestyle": ""}),
         (any(one.parent for one in every), "child of", {"color": FAINT, "linewidth": 1.5}),
         (True, "best so far", {"color": CHAMPION, "linewidth": 1.2, "alpha": 0.6}),
+        (any(one.rungs for one in every), "its rungs",
+         {"marker": "_", "color": MUTED, "markersize": 6, "linestyle": ""}),
         (any(one.outcome == STOPPED for one in every), "stopped by a race",
          {"marker": "x", "color": INK, "markersize": 5, "linestyle": ""}),
         (any(one.outcome == FAILED for one in every), "failed",

@@ -116,11 +116,13 @@ def searched(found: Found, made: Tables, pictures: Pictures) -> str:
     value = _measured(found)
     several = sum(len(ones) > 1 for ones in found.searches.values())
     some = f" {PANELS} of {several} searches, evenly spaced; the table has all." if several > PANELS else ""
+    raced = any(one.rungs for ones in found.searches.values() for one in ones)
+    rungs = " Ticks on a line through it: its rungs, where its race measured it on the way." if raced else ""
     texts: Texts = {"validation": value, "quality": value, "candidate": _short_hash}
     return figure_section(
         "How the searches went", pictures, "search",
         f"Every dot is a candidate, measured on validation data; strategies may discount this for size and compute "
-        f"before they choose.{some}", _numbers(found, made, "candidates", "Every candidate", texts),
+        f"before they choose.{rungs}{some}", _numbers(found, made, "candidates", "Every candidate", texts),
     )  # fmt: skip
 
 

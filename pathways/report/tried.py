@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pathways.racing import unpack
 
 from .numbers import Table
 
@@ -30,6 +32,7 @@ class Tried:
         outcome: `trained`, `known already`, `stopped by a race` or `failed`.
         failure: why it failed.
         stopped, steps: after which step of how many a race stopped it; 0 where none did.
+        rungs: its quality wherever its race measured it on the way, in order.
         parameters, trainable, flops: of its paths.
         seconds, cpu_seconds: what it took; 0 where it was known already.
         stack: with how many it trained as one program, itself among them.
@@ -51,6 +54,7 @@ class Tried:
     failure: str
     stopped: int
     steps: int
+    rungs: tuple[float, ...]
     parameters: int
     trainable: int
     flops: int
@@ -94,9 +98,16 @@ def _tried(row: Any, task: str, places: Mapping[str, int], champion: bool) -> Tr
         task, row.strategy, places[row.hash], row.hash, parent, ", ".join(row.parents),
         tuple(map(str, row.labels.get("mutations", ()))), row.generation, _known(measure and measure.validation),
         _known(measure and measure.quality), KNOWN if row.reused and outcome == TRAINED else outcome, result.failure,
-        result.stopped, int(row.training.get("steps", 0)), result.parameters, result.trainable, result.flops,
+        result.stopped, int(row.training.get("steps", 0)), _rungs(result.merits.get(task, ())), result.parameters,
+        result.trainable, result.flops,
         row.seconds, row.cpu_seconds, result.stack, dict(flat(row.training)), champion,
     )  # fmt: skip
+
+
+def _rungs(packed: Sequence[str]) -> tuple[float, ...]:
+    """The quality at each point of a race, of what was recorded there: shares, or negative errors of values."""
+    means = [float(unpack(text).mean()) for text in packed]
+    return tuple(1 / (1 - mean) for mean in means) if min(means, default=0.0) < 0 else tuple(means)
 
 
 def _known(value: float | None) -> float | None:
@@ -120,14 +131,15 @@ def candidates_table(every: Iterable[Tried]) -> Table:
     """A row for each candidate; `parent` is the place of another candidate of the same task and side."""
     rows = tuple(
         (one.task, one.side, one.place, one.parent, one.origin, "; ".join(one.mutations), one.generation, one.champion,
-         one.validation, one.quality, one.outcome, one.failure, one.stopped, one.steps, one.parameters, one.trainable,
+         one.validation, one.quality, one.outcome, one.failure, one.stopped, one.steps,
+         "; ".join(f"{rung:.4f}" for rung in one.rungs), one.parameters, one.trainable,
          one.flops, one.seconds, one.cpu_seconds, one.stack, one.hash)
         for one in every
     )  # fmt: skip
     columns = (
         "task", "side", "place", "parent", "builds on", "mutations", "generation", "champion", "validation", "quality",
-        "outcome", "failure", "stopped after", "steps", "parameters", "trained", "FLOPs", "seconds", "CPU-seconds",
-        "stack", "candidate",
+        "outcome", "failure", "stopped after", "steps", "rungs", "parameters", "trained", "FLOPs", "seconds",
+        "CPU-seconds", "stack", "candidate",
     )  # fmt: skip
     return Table("candidates", columns, rows)
 

@@ -22,6 +22,7 @@ from pathways.in_process import InProcess
 from pathways.pruner import Pruner
 from pathways.racing import Paired, pack, unpack
 from pathways.report import write_report
+from pathways.report.tried import tried
 from pathways.summary_table import summary_text
 from pathways.system import System
 from pathways.testing import StrategySuite
@@ -253,6 +254,13 @@ def test_what_races_stopped_is_shown(tmp_path: FilePath) -> None:
     said = f"races stopped {side['stopped']} of {len(rows)} candidates of champions: {100 * side['steps_saved']:.0f} %"
     assert said in summary_text(summary)
     assert said.capitalize() in write_report(system).read_text()
+    every = tried(system.ledger.rows(), {name: c.candidate for name, c in system.champions.items()})
+    for one in every:
+        assert all(0 <= rung <= 1 for rung in one.rungs)
+        if one.stopped:  # the last rung is where it was stopped
+            assert one.rungs[-1] == pytest.approx(one.quality, abs=1e-6)
+    assert {len(one.rungs) for one in every if not one.stopped} == {max(len(one.rungs) for one in every)} != {0}
+    assert "its rungs" in write_report(system).read_text()
     other = learn(tmp_path / "b", replace(SETTINGS, racing=None), ["one"]).summary()
     assert other["sides"]["champions"]["stopped"] == other["sides"]["champions"]["steps_saved"] == 0
     assert "races" not in summary_text(other)
