@@ -201,7 +201,10 @@ def test_the_notebook_on_ray_finds_the_same_champions(
 
 def test_a_path_is_served_by_ray_serve_in_batches(raylets: Raylets, tmp_path: FilePath) -> None:
     """The way there and back; what is said is tested without Ray, in `tests/experiments/test_serving.py`."""
-    serve = pytest.importorskip("ray.serve", reason="needs the extra `serve`")
+    try:
+        from ray import serve
+    except ImportError as error:
+        lack("ray", f"Ray Serve cannot be imported ({error}): pip install 'evolving-pathways[serve]'")
     with System.create(tmp_path / "run", root=tiny_root(), training=TRAINING) as system:
         system.learn(TASK, evolve.Independent())
     served = Served.load(tmp_path / "run", "one")

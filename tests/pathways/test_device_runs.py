@@ -22,6 +22,8 @@ from pathways.system import System
 from pathways.trainer import calibrate
 from pathways.trainer.numerics import numerics
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 CONFIG = """
 name: small
 root: {architecture: [{family: conv, channels: 3, pool: 2}, {family: flatten}, {family: linear, dim: 6}]}
