@@ -13,6 +13,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -202,7 +203,9 @@ def test_the_notebook_on_ray_finds_the_same_champions(
 def test_a_path_is_served_by_ray_serve_in_batches(raylets: Raylets, tmp_path: FilePath) -> None:
     """The way there and back; what is said is tested without Ray, in `tests/experiments/test_serving.py`."""
     try:
-        from ray import serve
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Ray Serve uses of pydantic is deprecated
+            from ray import serve
     except ImportError as error:
         lack("ray", f"Ray Serve cannot be imported ({error}): pip install 'evolving-pathways[serve]'")
     with System.create(tmp_path / "run", root=tiny_root(), training=TRAINING) as system:
