@@ -183,3 +183,13 @@ def files_of(directory: FilePath) -> dict[str, bytes]:
         for file in sorted(directory.rglob("*"))
         if file.is_file() and not file.name.startswith("ledger.db") and file.name != "trace.json"
     }
+
+
+def run_of_one(directory: FilePath) -> FilePath:
+    """The directory of a run that has learned one task, `one`, by one layer and a head."""
+    from pathways.system import System
+
+    path = FixedPath(lambda view: {"one": chain(view.task.inputs, linear("a"), head())}, rounds=1)
+    with System.create(directory, training=TRAINING) as system:
+        system.learn(task_of("one"), path)
+    return directory

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path as FilePath
 
 import pytest
-from helpers_tiny import TRAINING, FixedPath, chain, head, linear, task_of
+from helpers_tiny import run_of_one
 
 import pathways
 from pathways import evolve, modules
@@ -39,12 +39,7 @@ def command(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
     """The directory of a run of one task, looked at once."""
-    directory = tmp_path_factory.mktemp("startup") / "run"
-    with pathways.System.create(directory, training=TRAINING) as system:
-        system.learn(
-            task_of("one"), FixedPath(lambda view: {"one": chain(view.task.inputs, linear("a"), head())}, rounds=1)
-        )
-    return directory
+    return run_of_one(tmp_path_factory.mktemp("startup") / "run")
 
 
 def test_a_run_without_its_index_is_worked_out_once(run: FilePath) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 
 import pytest
 import yaml
-from helpers_tiny import TRAINING, FixedPath, chain, head, linear, task_of
+from helpers_tiny import run_of_one
 
 import pathways
 from pathways import affinity, citing
@@ -131,12 +131,7 @@ def test_every_source_of_published_data_is_cited() -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
-    directory = tmp_path_factory.mktemp("cited") / "run"
-    with pathways.System.create(directory, training=TRAINING) as system:
-        system.learn(
-            task_of("one"), FixedPath(lambda view: {"one": chain(view.task.inputs, linear("a"), head())}, rounds=1)
-        )
-    return directory
+    return run_of_one(tmp_path_factory.mktemp("cited") / "run")
 
 
 def keys_of(directory: FilePath, config: object, tmp_path: FilePath) -> list[str]:

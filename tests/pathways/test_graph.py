@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 import networkx as nx
 import pytest
 from fake_system import CONV, HEAD, PATHS, PORT, ROOT, blob, fake_system, frozen
+from helpers_graph import rich_path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from pathways.graph.draw import FORMATS, draw_graph, graph_figure
 from pathways.graph.layout import lay_out
 from pathways.graph.settle import spread
 from pathways.modules import Draft, Image, Init, ModuleSpec, Vector
-from pathways.path import DeltaRef, Path, Step
+from pathways.path import Path, Step
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -67,19 +68,7 @@ def test_different_inputs_are_different_nodes():
 
 @pytest.fixture
 def rich():
-    """Two modules weighed by a router, one of them changed by a delta, and a module that reads two steps."""
-    linear = ModuleSpec("linear", {"dim": 4})
-    steps = {
-        "wide": Step(
-            (frozen(linear, "m", 0), frozen(linear, "m", 1)),
-            ("x",),
-            frozen(ModuleSpec("topk_router", {"experts": 2, "k": 1}), "router"),
-            (DeltaRef(0, frozen(ModuleSpec("lora", {"rank": 1}), "delta")),),
-        ),
-        "both": Step((frozen(ModuleSpec("concat"), "concat"),), ("wide", "x")),
-        "head": Step((frozen(ModuleSpec("classifier", {"classes": 2}), "h"),), ("both",)),
-    }
-    return Path({"x": Vector(6)}, steps, "head")
+    return rich_path()
 
 
 def test_routers_and_deltas_have_edges_of_their_own(rich):

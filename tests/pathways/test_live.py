@@ -3,23 +3,11 @@
 import io
 
 import pytest
+from helpers_terminal import Clock, Terminal
 from rich.console import Console
 
 from pathways.live import LiveView, shown
 from pathways.progress import End, Event, ProgressLog
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

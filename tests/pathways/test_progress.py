@@ -3,21 +3,9 @@
 import io
 
 import pytest
+from helpers_terminal import Clock, Terminal
 
 from pathways.progress import End, Event, ProgressLog, line_of
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 def events(count, task="a", strategy="munet"):
