@@ -7,7 +7,7 @@ arXiv 1701.08734: layers of modules from the input at the bottom to the head on 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -41,12 +41,7 @@ def grid_figure(record: Sequence[GridTask], most: int = TASKS) -> Figure:
     Returns:
         The figure, as wide as a slide.
     """
-    shown = list(record)[-most:]
-    names = short_names([each.task for each in record], longest=20)
-    colours = {each.task: task_colour(each.place) for each in record}
-    numbers = {each.task: i + 1 for i, each in enumerate(record)}
-    wide = PITCH * max(max(each.widths) for each in shown)
-    tall = panel_height(max(len(each.widths) for each in shown))
+    shown, names, colours, numbers, wide, tall = rows_of(record, most, longest=20)
     width = max(_LEFT + len(_STATES) * (wide + _GAP) + 0.1, _LEAST)
     height = _TOP + len(shown) * (tall + _ROW) + _BOTTOM
     with styled():
@@ -68,9 +63,41 @@ def grid_figure(record: Sequence[GridTask], most: int = TASKS) -> Figure:
     return figure
 
 
-def panel_height(layers: int) -> float:
-    """The height of a grid of so many layers, in inches."""
-    return RISE * layers + 0.42
+class Rows(NamedTuple):
+    """What a picture has a row for.
+
+    Args:
+        shown: the newest tasks.
+        names, colours, numbers: of all tasks, by task.
+        wide, tall: inches of the largest of their grids.
+    """
+
+    shown: list[GridTask]
+    names: dict[str, str]
+    colours: dict[str, str]
+    numbers: dict[str, int]
+    wide: float
+    tall: float
+
+
+def rows_of(record: Sequence[GridTask], most: int, longest: int) -> Rows:
+    """The rows of a picture of the newest tasks, with names of at most so many letters."""
+    shown = list(record)[-most:]
+    return Rows(
+        shown,
+        short_names([each.task for each in record], longest=longest),
+        {each.task: task_colour(each.place) for each in record},
+        {each.task: i + 1 for i, each in enumerate(record)},
+        PITCH * max(max(each.widths) for each in shown),
+        RISE * max(len(each.widths) for each in shown) + 0.42,
+    )
+
+
+def name_task(axes: Axes, number: int, name: str, colour: str, y: float) -> None:
+    """A task's number on its colour, and its name, at the left edge."""
+    axes.add_patch(Rectangle((0.2, y - 0.1), 0.2, 0.2, color=colour, linewidth=0))
+    axes.text(0.3, y - 0.006, str(number), fontsize=8, weight="bold", ha="center", va="center", color=on(colour))
+    axes.text(0.48, y, literal(name), fontsize=9.5, weight="bold", va="center", color=INK)
 
 
 def cell_place(cell: Cell, widths: Sequence[int], x: float, y: float, wide: float) -> tuple[float, float]:
@@ -178,9 +205,7 @@ def _numbers(
 
 
 def _row_name(axes: Axes, task: GridTask, names: Mapping[str, str], number: int, colour: str, top: float) -> None:
-    axes.add_patch(Rectangle((0.2, top - 0.2), 0.2, 0.2, color=colour, linewidth=0))
-    axes.text(0.3, top - 0.106, str(number), fontsize=8, weight="bold", ha="center", va="center", color=on(colour))
-    axes.text(0.48, top - 0.1, literal(names[task.task]), fontsize=9.5, weight="bold", va="center", color=INK)
+    name_task(axes, number, names[task.task], colour, top - 0.1)
     lines = [
         f"{measure_text(task.validation, task.metric)} validation",
         f"{task.generations} generations",

@@ -16,11 +16,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from pathways.canvas import literal, styled
-from pathways.palette import FAINT, INK, MUTED, PAPER, on, task_colour
-from pathways.text import PERCENT, short_names
+from pathways.canvas import styled
+from pathways.palette import FAINT, INK, MUTED, PAPER, task_colour
+from pathways.text import PERCENT
 
-from .grid import BOX, PITCH, TASKS, cell_place, draw_cells, draw_ends, draw_flow, join_place, name_layers, panel_height
+from .grid import BOX, TASKS, cell_place, draw_cells, draw_ends, draw_flow, join_place, name_layers, name_task, rows_of
 from .grid_record import Contestant, GridTask, shares
 
 _LEFT, _TOP, _BOTTOM, _BETWEEN, _ROW = 0.75, 0.5, 0.78, 0.42, 1.2  # inches; of a row it is what stands above its grids
@@ -36,12 +36,7 @@ def evolution_figure(record: Sequence[GridTask], most: int = TASKS) -> Figure:
         record: made by `pathways.graph.grid_record.grid_record`.
         most: how many tasks are shown, the newest.
     """
-    shown = list(record)[-most:]
-    names = short_names([each.task for each in record], longest=28)
-    colours = {each.task: task_colour(each.place) for each in record}
-    numbers = {each.task: i + 1 for i, each in enumerate(record)}
-    wide = PITCH * max(max(each.widths) for each in shown)
-    tall = panel_height(max(len(each.widths) for each in shown))
+    shown, names, colours, numbers, wide, tall = rows_of(record, most, longest=28)
     width = max(_LEFT + 2 * wide + _HEAT + 2 * _BETWEEN + 0.75, 8.0)
     height = _TOP + len(shown) * (tall + _ROW) + _BOTTOM - 0.2
     with styled():
@@ -52,10 +47,7 @@ def evolution_figure(record: Sequence[GridTask], most: int = TASKS) -> Figure:
         for row, task in enumerate(shown):
             bottom = height - _TOP - (row + 1) * (tall + _ROW) + 0.5
             colour, top = colours[task.task], bottom + tall + 0.62
-            axes.add_patch(Rectangle((0.2, top - 0.1), 0.2, 0.2, color=colour, linewidth=0))
-            axes.text(0.3, top - 0.006, str(numbers[task.task]), fontsize=8, weight="bold", ha="center", va="center",
-                      color=on(colour))
-            axes.text(0.48, top, literal(names[task.task]), fontsize=9.5, weight="bold", va="center", color=INK)
+            name_task(axes, numbers[task.task], names[task.task], colour, top)
             name_layers(axes, task, _LEFT, bottom, wide)
             second = _LEFT + wide + _BETWEEN + 0.35
             if not task.contestants:
