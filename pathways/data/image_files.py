@@ -153,7 +153,8 @@ def _fitted(picture: Picture.Image, pictures: Pictures, where: str) -> Picture.I
         return picture.resize(size, by)
     if pictures.fit == "crop":
         share = min(width / size[0], height / size[1])
-        cut = (width - size[0] * share) / 2, (height - size[1] * share) / 2
+        # 19 * (21 / 19) is a little more than 21: the side that is kept whole would be cut by less than nothing.
+        cut = max(0.0, width - size[0] * share) / 2, max(0.0, height - size[1] * share) / 2
         return picture.resize(size, by, box=(cut[0], cut[1], width - cut[0], height - cut[1]))
     share = min(size[0] / width, size[1] / height)
     inner = max(1, round(width * share)), max(1, round(height * share))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
@@ -122,6 +122,7 @@ def test_how_sizes_are_fitted(tmp_path: Path) -> None:
     st.tuples(st.integers(1, 40), st.integers(1, 40)), st.tuples(st.integers(1, 20), st.integers(1, 20)),
     st.sampled_from(FITS[:3]), st.integers(0, 255), st.sampled_from([1, 3]),
 )  # fmt: skip
+@example((2, 21), (19, 1), "crop", 0, 1)  # 19 * (21 / 19) > 21
 def test_one_colour_stays_one_colour_at_any_size(
     tmp_path_factory: pytest.TempPathFactory, size: tuple[int, int], to: tuple[int, int], fit: str, value: int,
     channels: int,
