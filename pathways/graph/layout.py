@@ -200,11 +200,13 @@ def _points(
     begin: Box, end: Box, ends: Sequence[tuple[float, float]], spans: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
     """A line from box to box: level within columns, up or down only between them."""
-    points = [(begin.x + begin.width / 2, ends[0][1])]
+    out, into = begin.x + begin.width / 2, end.x - end.width / 2
+    points = [(out, ends[0][1])]
     for i, ((low, high), (left, right)) in enumerate(zip(ends, spans, strict=True)):
-        points += [(left, low)] if i else []
-        points += [(right, high)] if i < len(spans) - 1 else []
-    return [*points, (end.x - end.width / 2, ends[-1][0])]
+        # Boxes stand on rounded places: one as wide as its column may reach past it by the last digit.
+        points += [(min(left, into), low)] if i else []
+        points += [(max(right, out), high)] if i < len(spans) - 1 else []
+    return [*points, (into, ends[-1][0])]
 
 
 def _size(graph: nx.MultiDiGraph, item: str, tasks: int, scale: Scale) -> tuple[float, float]:
