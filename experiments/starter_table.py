@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pathways.data.csv_table import Table, is_missing, is_number, read_table
-from pathways.data.csv_texts import are_dates, hardly_repeats, has_commas, odd_texts
+from pathways.data.csv_texts import Texts, texts_of
 from pathways.errors import DataError
 
 MARKS = (",", ";", "\t", "|")
@@ -60,16 +60,18 @@ def look_at(file: Path, target: str | None = None) -> Found:
     usual = [column for column in table.header if column.strip().lower() in ("target", "label", "class", "y")]
     target = target or (usual or list(table.header))[-1]
     table.place(target)
-    found = Found(target, delimiter=delimiter)
-    if delimiter != "," and any(has_commas(table, column) for column in table.header):
+    found, texts = Found(target, delimiter=delimiter), _texts(table)
+    if delimiter != "," and any(each.commas for each in texts.values()):
         found = replace(found, decimal=",")
         table = read_table(file, delimiter, ",")
-    odd = {text for column in table.header for text in odd_texts(table, column)}
+        texts = _texts(table)
+    odd = {text for each in texts.values() if each.odd for text in each.different}
     if blank := tuple(sorted(text for text in odd if text.lower() in NOTHING)):
         found = replace(found, blank=blank)
         table = read_table(file, delimiter, found.decimal, blank)
+        texts = _texts(table)
     inputs = [column for column in table.header if column != target]
-    drop = tuple(column for column in inputs if _says_nothing(table, column))
+    drop = tuple(column for column in inputs if _says_nothing(column, table.column(column), texts[column]))
     missing = any(is_missing(cell) for column in inputs if column not in drop for cell in table.column(column))
     return replace(found, values=are_values(table.column(target)), drop=drop, missing=missing)
 
@@ -85,16 +87,19 @@ def _delimiter(file: Path) -> str:
     return max(widths, key=lambda mark: widths[mark], default=",")
 
 
-def _says_nothing(table: Table, column: str) -> bool:
+def _texts(table: Table) -> dict[str, Texts]:
+    return {column: texts_of(table, column) for column in table.header}
+
+
+def _says_nothing(column: str, cells: Sequence[str], found: Texts) -> bool:
     """Whether a column only tells rows apart: no name, dates, or texts or row numbers that hardly repeat."""
-    cells = table.column(column)
     name = column.lower().replace("-", "_").replace(" ", "_")
     numbered = name in _NUMBERS or name.endswith("_id")
     return (
         column == ""
-        or are_dates(table, column)
-        or (not table.is_numeric(column) and not odd_texts(table, column) and hardly_repeats(table, column))
-        or (numbered and table.is_numeric(column) and len(set(cells)) == len(cells))
+        or found.dates
+        or (found.hardly_repeat and not found.odd)
+        or (numbered and not found.texts and len(set(cells)) == len(cells))
     )
 
 

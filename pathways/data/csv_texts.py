@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from pathways.errors import DataError
 
@@ -43,62 +45,71 @@ def check_texts(table: Table, columns: Sequence[str], targets: Sequence[str], ca
 
 
 def _check(table: Table, column: str, is_target: bool) -> None:
-    cells, texts = _cells(table, column)
+    found = texts_of(table, column)
+    row, cell = found.texts[0]
     other = "" if is_target else ", or list the column in `categorical`"
-    if odd_texts(table, column):
-        row, cell = texts[0]
+    if found.odd:
         raise DataError(
-            f"{table.where(row)} must have a number in column {column!r}, as {len(cells) - len(texts)} of its "
-            f"{len(cells)} cells, found {cell!r}: correct it; or list it in `blank` if it says that nothing is "
+            f"{table.where(row)} must have a number in column {column!r}, as {found.count - len(found.texts)} of its "
+            f"{found.count} cells, found {cell!r}: correct it; or list it in `blank` if it says that nothing is "
             f"known{other}."
         )
-    if has_commas(table, column):
+    if found.commas:
         raise DataError(
-            f"column {column!r} of {str(table.path)!r} must have numbers with a point, found {texts[0][1]!r}: say "
+            f"column {column!r} of {str(table.path)!r} must have numbers with a point, found {cell!r}: say "
             "`decimal: ','`."
         )
-    if hardly_repeats(table, column):
-        different = {cell for _, cell in texts}
-        step = "put day, month and year into columns of numbers, or " if are_dates(table, column) else ""
+    if found.hardly_repeat:
+        step = "put day, month and year into columns of numbers, or " if found.dates else ""
         step += "name another column as `target`" if is_target else f"list it in `drop`{other}"
         raise DataError(
-            f"column {column!r} of {str(table.path)!r} must have categories that repeat, found {len(different)} "
-            f"different texts in {len(cells)} cells, such as {texts[0][1]!r:.40}: {step}."
+            f"column {column!r} of {str(table.path)!r} must have categories that repeat, found {len(found.different)} "
+            f"different texts in {found.count} cells, such as {cell!r:.40}: {step}."
         )
 
 
-def odd_texts(table: Table, column: str) -> set[str]:
-    """The texts of a column of numbers; empty where it is none, or has none."""
-    cells, texts = _cells(table, column)
-    return {cell for _, cell in texts} if len(cells) - len(texts) >= MOST * len(cells) else set()
+@dataclass(frozen=True)
+class Texts:
+    """The cells of a column that are no numbers.
+
+    Args:
+        count: how many cells of the column say something.
+        texts: those of them that are no numbers, with their rows.
+    """
+
+    count: int
+    texts: tuple[tuple[int, str], ...]
+
+    @cached_property
+    def different(self) -> frozenset[str]:
+        """The texts, each once."""
+        return frozenset(cell for _, cell in self.texts)
+
+    @property
+    def odd(self) -> bool:
+        """Whether there are some, and the others make it a column of numbers."""
+        return bool(self.texts) and self.count - len(self.texts) >= MOST * self.count
+
+    @property
+    def commas(self) -> bool:
+        """Whether the column is of numbers with a comma before their fractions."""
+        return bool(self.texts) and sum(bool(_COMMA.fullmatch(cell)) for _, cell in self.texts) >= MOST * self.count
+
+    @property
+    def hardly_repeat(self) -> bool:
+        """Whether they are no categories, such as names, ids and dates."""
+        return len(self.different) > FEW and 2 * len(self.different) > self.count
+
+    @property
+    def dates(self) -> bool:
+        """Whether the column is of dates or times."""
+        return bool(self.texts) and len(self.texts) == self.count and all(map(_DATE.fullmatch, self.different))
 
 
-def has_commas(table: Table, column: str) -> bool:
-    """Whether a column is of numbers with a comma before their fractions."""
-    cells, texts = _cells(table, column)
-    return bool(texts) and sum(bool(_COMMA.fullmatch(cell)) for _, cell in texts) >= MOST * len(cells)
-
-
-def hardly_repeats(table: Table, column: str) -> bool:
-    """Whether a column is of texts that are no categories, such as names, ids and dates."""
-    cells, texts = _cells(table, column)
-    different = {cell for _, cell in texts}
-    return len(different) > FEW and 2 * len(different) > len(cells)
-
-
-def are_dates(table: Table, column: str) -> bool:
-    """Whether a column is of dates or times."""
-    cells, texts = _cells(table, column)
-    return bool(cells) and len(texts) == len(cells) and all(_DATE.fullmatch(cell) for _, cell in texts)
-
-
-_Cells = list[tuple[int, str]]
-
-
-def _cells(table: Table, column: str) -> tuple[_Cells, _Cells]:
-    """The cells of a column that say something, with their rows, and those of them that are no numbers."""
+def texts_of(table: Table, column: str) -> Texts:
+    """The cells of a column of a table that are no numbers."""
     cells = [(row, cell) for row, cell in enumerate(table.column(column)) if not is_missing(cell)]
-    return cells, [(row, cell) for row, cell in cells if not is_number(cell)]
+    return Texts(len(cells), tuple((row, cell) for row, cell in cells if not is_number(cell)))
 
 
-__all__ = ["are_dates", "check_texts", "hardly_repeats", "has_commas", "odd_texts"]
+__all__ = ["Texts", "check_texts", "texts_of"]
