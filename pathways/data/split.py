@@ -101,11 +101,14 @@ def split_indices(
             )
             indices |= {"train": [left[i] for i in rest], which: [left[i] for i in part]}
     if empty := [which for which in SPLITS if which in indices and not indices[which]]:
-        raise DataError(
-            f"task {name!r} must have samples for {empty[0]!r}, found none: equal samples stay in one split, and "
-            f"{len(contents)} samples have {len(set(contents))} different contents. Get more, or say "
-            "`allow_duplicates: true` if they are true repeats."
-        )
+        count, different = len(contents), len(set(contents))
+        step = "get more samples."
+        if different < count:
+            step = (
+                f"equal samples stay in one split, and {count} samples have {different} different contents. Get more, "
+                "or say `allow_duplicates: true` if they are true repeats."
+            )
+        raise DataError(f"task {name!r} must have samples for {empty[0]!r}, found none of its {count}: {step}")
     return indices
 
 

@@ -118,3 +118,5 @@ def test_without_leaks_never_empties_a_split() -> None:
 def test_a_split_that_would_be_empty_is_refused():
     with pytest.raises(DataError, match=r"samples for 'validation'.*12 samples have 2 different"):
         split_indices("a", [0, 1] * 6, [0, 1] * 6, seed=0, validation=0.2, test=0.2)
+    with pytest.raises(DataError, match=r"samples for 'validation', found none of its 2: get more samples"):
+        split_indices("a", [0, 1], [0, 0], seed=0, validation=0.2, test=0.2)
