@@ -173,7 +173,7 @@ class Race:
 
     def score(self, merits: Merits) -> float:
         """The score that merits stand for: the mean over tasks of quality, discounted."""
-        return sum(self.factors[task] * self._quality(task, m) for task, m in merits.items()) / len(merits)
+        return sum(self.factors[task] * quality_of(m, task in self.values) for task, m in merits.items()) / len(merits)
 
     def difference(self, task: str, own: NDArray[Any], theirs: NDArray[Any], rival: Rival) -> NDArray[np.float64]:
         """Sample by sample, by how much this candidate's score is above the rival's, (N,)."""
@@ -181,12 +181,8 @@ class Race:
         if task not in self.values:
             return mine * own - other * theirs
         # mine / (1 + e) - other / (1 + e'), over its common denominator: linear in the samples
-        both = self._quality(task, own) * self._quality(task, theirs)
+        both = quality_of(own, values=True) * quality_of(theirs, values=True)
         return (mine * (1 - theirs) - other * (1 - own)) * both
-
-    def _quality(self, task: str, merits: NDArray[Any]) -> float:
-        mean = float(merits.mean())
-        return 1 / (1 - mean) if task in self.values else mean
 
     def to_json(self) -> dict[str, Any]:
         """The race as plain data."""
@@ -237,6 +233,17 @@ def checked_points(at: Any) -> tuple[float, ...]:
     if not points or not numbers or list(points) != sorted(set(points)) or not 0 < points[0] <= points[-1] < 1:
         raise ConfigError(f"`at` must be rising shares of the steps, above 0 and below 1, found {at!r}.")
     return tuple(map(float, points))
+
+
+def quality_of(merits: NDArray[Any], values: bool) -> float:
+    """The quality that a task's merits stand for: the share of right answers, or of values 1 / (1 + error).
+
+    >>> import numpy as np
+    >>> quality_of(np.array([1, 0, 1, 1]), values=False), quality_of(np.array([-0.5, -1.5]), values=True)
+    (0.75, 0.5)
+    """
+    mean = float(merits.mean())
+    return 1 / (1 - mean) if values else mean
 
 
 def pack(merits: Any) -> str:

@@ -68,7 +68,8 @@ def read(system: Any) -> Found:
 
     summary, config = summarise(system), run_config(system.directory)
     briefs = system.briefs
-    every = tried(system.ledger.rows(), {name: system.champions[name].candidate for name in briefs})
+    values = [name for name in briefs if system.records[name].target.kind == "values"]
+    every = tried(system.ledger.rows(), {name: system.champions[name].candidate for name in briefs}, values)
     root = [blob for path in system.roots.values() for blob in path.frozen()]
     return Found(
         summary, config, against(summary), every,

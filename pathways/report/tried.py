@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pathways.racing import unpack
+from pathways.racing import quality_of, unpack
 
 from .numbers import Table
 
@@ -70,12 +70,13 @@ class Tried:
         return self.outcome in (TRAINED, KNOWN) and self.quality is not None
 
 
-def tried(rows: Iterable[Any], champions: Mapping[str, str]) -> tuple[Tried, ...]:
+def tried(rows: Iterable[Any], champions: Mapping[str, str], values: Collection[str] = ()) -> tuple[Tried, ...]:
     """All that was tried for the tasks that are learned.
 
     Args:
         rows: as `Ledger.rows` gives them, in commit order.
         champions: by task that is learned, the candidate that became its champion.
+        values: those of them whose targets are values, not classes.
     """
     found: list[Tried] = []
     places: dict[tuple[str, str], dict[str, int]] = {}
@@ -85,12 +86,13 @@ def tried(rows: Iterable[Any], champions: Mapping[str, str]) -> tuple[Tried, ...
                 continue
             known = places.setdefault((row.strategy, task), {})
             known.setdefault(row.hash, len(known) + 1)
-            found.append(_tried(row, task, known, champions[task] == row.hash))
+            rungs = tuple(quality_of(unpack(text), task in values) for text in row.result.merits.get(task, ()))
+            found.append(_tried(row, task, known, champions[task] == row.hash, rungs))
     order = {task: i for i, task in enumerate(champions)}
     return tuple(sorted(found, key=lambda one: order[one.task]))
 
 
-def _tried(row: Any, task: str, places: Mapping[str, int], champion: bool) -> Tried:
+def _tried(row: Any, task: str, places: Mapping[str, int], champion: bool, rungs: tuple[float, ...]) -> Tried:
     result, measure = row.result, row.result.measures.get(task)
     parent = places.get(str(row.labels.get("parent", "")))
     outcome = FAILED if result.failure or measure is None else STOPPED if result.stopped else TRAINED
@@ -98,16 +100,9 @@ def _tried(row: Any, task: str, places: Mapping[str, int], champion: bool) -> Tr
         task, row.strategy, places[row.hash], row.hash, parent, ", ".join(row.parents),
         tuple(map(str, row.labels.get("mutations", ()))), row.generation, _known(measure and measure.validation),
         _known(measure and measure.quality), KNOWN if row.reused and outcome == TRAINED else outcome, result.failure,
-        result.stopped, int(row.training.get("steps", 0)), _rungs(result.merits.get(task, ())), result.parameters,
-        result.trainable, result.flops,
+        result.stopped, int(row.training.get("steps", 0)), rungs, result.parameters, result.trainable, result.flops,
         row.seconds, row.cpu_seconds, result.stack, dict(flat(row.training)), champion,
     )  # fmt: skip
-
-
-def _rungs(packed: Sequence[str]) -> tuple[float, ...]:
-    """The quality at each point of a race, of what was recorded there: shares, or negative errors of values."""
-    means = [float(unpack(text).mean()) for text in packed]
-    return tuple(1 / (1 - mean) for mean in means) if min(means, default=0.0) < 0 else tuple(means)
 
 
 def _known(value: float | None) -> float | None:
