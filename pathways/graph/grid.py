@@ -41,7 +41,7 @@ def grid_figure(record: Sequence[GridTask], most: int = TASKS) -> Figure:
     Returns:
         The figure, as wide as a slide.
     """
-    shown, names, colours, numbers, wide, tall = rows_of(record, most, longest=20)
+    shown, names, colours, numbers, wide, tall = task_rows(record, most, longest=20)
     width = max(_LEFT + len(_STATES) * (wide + _GAP) + 0.1, _LEAST)
     height = _TOP + len(shown) * (tall + _ROW) + _BOTTOM
     with styled():
@@ -63,7 +63,7 @@ def grid_figure(record: Sequence[GridTask], most: int = TASKS) -> Figure:
     return figure
 
 
-class Rows(NamedTuple):
+class TaskRows(NamedTuple):
     """What a picture has a row for.
 
     Args:
@@ -80,10 +80,10 @@ class Rows(NamedTuple):
     tall: float
 
 
-def rows_of(record: Sequence[GridTask], most: int, longest: int) -> Rows:
+def task_rows(record: Sequence[GridTask], most: int, longest: int) -> TaskRows:
     """The rows of a picture of the newest tasks, with names of at most so many letters."""
     shown = list(record)[-most:]
-    return Rows(
+    return TaskRows(
         shown,
         short_names([each.task for each in record], longest=longest),
         {each.task: task_colour(each.place) for each in record},

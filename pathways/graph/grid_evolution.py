@@ -20,7 +20,18 @@ from pathways.canvas import styled
 from pathways.palette import FAINT, INK, MUTED, PAPER, task_colour
 from pathways.text import PERCENT
 
-from .grid import BOX, TASKS, cell_place, draw_cells, draw_ends, draw_flow, join_place, name_layers, name_task, rows_of
+from .grid import (
+    BOX,
+    TASKS,
+    cell_place,
+    draw_cells,
+    draw_ends,
+    draw_flow,
+    join_place,
+    name_layers,
+    name_task,
+    task_rows,
+)
 from .grid_record import Contestant, GridTask, shares
 
 _LEFT, _TOP, _BOTTOM, _BETWEEN, _ROW = 0.75, 0.5, 0.78, 0.42, 1.2  # inches; of a row it is what stands above its grids
@@ -36,7 +47,7 @@ def evolution_figure(record: Sequence[GridTask], most: int = TASKS) -> Figure:
         record: made by `pathways.graph.grid_record.grid_record`.
         most: how many tasks are shown, the newest.
     """
-    shown, names, colours, numbers, wide, tall = rows_of(record, most, longest=28)
+    shown, names, colours, numbers, wide, tall = task_rows(record, most, longest=28)
     width = max(_LEFT + 2 * wide + _HEAT + 2 * _BETWEEN + 0.75, 8.0)
     height = _TOP + len(shown) * (tall + _ROW) + _BOTTOM - 0.2
     with styled():

@@ -36,6 +36,14 @@ class Entry:
         return (_KEY if self.draw else 0.0) + _LETTER * len(self.words) + _SPACE
 
 
+_TASKS = {
+    "path": "the path of one task", "root": "module of the root", "own": "module frozen by the task of its colour",
+    "head": "head, with its outputs",
+}  # fmt: skip
+_ALONE = {"path": "the path", "root": "frozen module", "own": "draft, to be trained", "head": "its outputs"}
+"""The same of the path that is no task's."""
+
+
 def entries(graph: nx.MultiDiGraph, layout: Layout, look: Look) -> list[Entry]:
     """What a picture of this graph needs to have explained."""
     nodes = [data for _, data in graph.nodes(data=True)]
@@ -46,6 +54,7 @@ def entries(graph: nx.MultiDiGraph, layout: Layout, look: Look) -> list[Entry]:
     new = sorted(look.new, key=list(look.colours).index)
     colour = next((look.colours[task] for task in new), next(iter(look.colours.values()), INK))
     left_out, alone = graph.graph.get("left_out", 0), graph.graph.get("alone", False)
+    words = _ALONE if alone else _TASKS
     many = len(layout.rows) > FEW
     ribbons = many and "reads" in kinds
     found = [
@@ -54,27 +63,12 @@ def entries(graph: nx.MultiDiGraph, layout: Layout, look: Look) -> list[Entry]:
             Entry("as many tasks as it is wide, coloured as what they leave", _ribbon(colour)),
         ),
         (ribbons and bool(look.bright), Entry("as many other tasks as it is wide", _ribbon(MUTED))),
-        (
-            (not ribbons or bool(look.bright)) and bool(tasks),
-            Entry("the path" if alone else "the path of one task", _line(colour, "reads")),
-        ),
-        (
-            any(d["frozen_by"] == ROOT for d in nodes),
-            Entry("frozen module" if alone else "module of the root", _square(SHARED, MUTED)),
-        ),
-        (
-            bool(own),
-            Entry(
-                "draft, to be trained" if alone else "module frozen by the task of its colour",
-                _square(tint(colour, TINT), colour),
-            ),
-        ),
+        ((not ribbons or bool(look.bright)) and bool(tasks), Entry(words["path"], _line(colour, "reads"))),
+        (any(d["frozen_by"] == ROOT for d in nodes), Entry(words["root"], _square(SHARED, MUTED))),
+        (bool(own), Entry(words["own"], _square(tint(colour, TINT), colour))),
         (len(own) < len(trained), Entry("module of a task not drawn", _square(PAPER, MUTED))),
         (any(d["kind"] == "glue" for d in nodes), Entry("no weights", _pill("", PAPER, MUTED))),
-        (
-            any(d["kind"] == "head" for d in nodes),
-            Entry("its outputs" if alone else "head, with its outputs", _pill("", colour, colour)),
-        ),
+        (any(d["kind"] == "head" for d in nodes), Entry(words["head"], _pill("", colour, colour))),
         (any(len(d["tasks"]) > 1 for d in nodes), Entry("how many tasks use it", _pill("×2", PAPER, MUTED))),
         (
             any(d["frozen_by"] in new for d in trained) and not alone,
