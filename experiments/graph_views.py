@@ -13,17 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pathways.errors import ConfigError
+
 Write = Callable[[Any, argparse.Namespace, Path], Path]
 """A `pathways.System`, the options with `format` set, and the file to write."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A kind of picture: what it shows, in words for `--help`, how it is written, in which formats, what it needs."""
+    """A kind of picture: what it shows, in words for `--help`, how it is written, in which formats, what it needs.
+
+    `takes` are the options that only some views have; one that a view does not take is refused, not passed over.
+    """
 
     shows: str
     write: Write
     formats: tuple[str, ...]
+    takes: tuple[str, ...] = ()
     needs: str = ""
 
 
@@ -39,12 +45,11 @@ def _paths(system: Any, options: argparse.Namespace, out: Path) -> Path:
 
 
 def _growth(system: Any, options: argparse.Namespace, out: Path) -> Path:
-    from pathways.canvas import render
-    from pathways.files import write_atomically
     from pathways.graph.growth import growth_figure
 
-    write_atomically(out, render(growth_figure(_graph(system, options)), options.format, "growth"), durable=False)
-    return out
+    if options.format == "gif":  # what moves
+        return _paths(system, options, out)
+    return _picture(growth_figure(_graph(system, options)), "growth", options, out)
 
 
 def _graph(system: Any, options: argparse.Namespace) -> Any:
@@ -106,24 +111,28 @@ def _one_task(system: Any, patterns: list[str]) -> str:
     """
     import networkx as nx
 
-    from pathways.errors import ConfigError
     from pathways.graph.filters import matching
 
     found = matching(nx.MultiDiGraph(tasks=tuple(system.briefs)), patterns)
     if len(found) != 1:
-        raise ConfigError(f"`--task` must name one task with `--view lineage`, found {found or 'none'}: name one.")
+        raise ConfigError(
+            f"`--task` must name one task with `--view lineage`, found {found or 'none'}: "
+            f"`pathways show {system.place}` lists them."
+        )
     return found[0]
 
 
 def _module(system: Any, options: argparse.Namespace, out: Path) -> Path:
-    from pathways.errors import ConfigError
     from pathways.files import json_bytes
     from pathways.graph.card import module_card, resolved_id, ways
     from pathways.graph.card_figure import card_figure, card_html
     from pathways.report.markup import html_page
 
     if not options.module:
-        raise ConfigError("`--module` must begin a module's id with `--view module`, found none: name one.")
+        raise ConfigError(
+            "`--module` must begin a module's id with `--view module`, found none: the table of `pathways graph "
+            f"{system.place} --format html` lists them."
+        )
     card = module_card(system, resolved_id(system, options.module))
     if options.leave_out:
         from pathways.leave_out import leave_out
@@ -149,17 +158,22 @@ def _tasks(system: Any, names: list[str], options: argparse.Namespace) -> list[A
     return [task for task in load_tasks(config, file, options.data) if task.name in names]
 
 
+_TASKS = ("--task", "--shared")
+
 VIEWS: dict[str, View] = {
     "paths": View(
         "all modules, and each task's path through them; gif shows how they grew",
         _paths,
         ("svg", "png", "html", "graphml", "json", "gif"),
+        (*_TASKS, "--highlight"),
     ),
-    "growth": View("a small picture after each task", _growth, ("svg", "png")),
-    "grid": View("PathNet's grid, task after task", _grid, ("svg", "png"), "a run of PathNet"),
-    "evolution": View("how PathNet's population changed", _evolution, ("svg", "png"), "a run of PathNet"),
-    "lineage": View("what a champion descends from", _lineage, ("svg", "png", "json"), "--task"),
-    "module": View("a module's card", _module, ("svg", "png", "html", "json"), "--module"),
+    "growth": View("a small picture after each task; gif moves", _growth, ("svg", "png", "gif"), _TASKS),
+    "grid": View("PathNet's grid, task after task", _grid, ("svg", "png"), needs="a run of PathNet"),
+    "evolution": View("how PathNet's population changed", _evolution, ("svg", "png"), needs="a run of PathNet"),
+    "lineage": View("what a champion descends from", _lineage, ("svg", "png", "json"), ("--task",), "--task"),
+    "module": View(
+        "a module's card", _module, ("svg", "png", "html", "json"), ("--module", "--leave-out", "--data"), "--module"
+    ),
 }
 """By name; the first is drawn when no other is asked for."""
 
@@ -169,7 +183,7 @@ def arguments(graph: argparse.ArgumentParser) -> None:
     formats = list(dict.fromkeys(format for view in VIEWS.values() for format in view.formats))
     views = "; ".join(f"{name}: {v.shows}" + (f" (needs {v.needs})" if v.needs else "") for name, v in VIEWS.items())
     graph.add_argument("--view", choices=tuple(VIEWS), default=next(iter(VIEWS)), help=views)
-    graph.add_argument("--format", choices=formats, default="svg", help="svg when not given")
+    graph.add_argument("--format", choices=formats, help="that of FILE's ending, or svg, when not given")
     graph.add_argument(
         "--out", type=Path, metavar="FILE",
         help="figures/graph.FORMAT in the run directory, or figures/VIEW.FORMAT, when not given",
@@ -203,9 +217,11 @@ def write_view(system: Any, options: argparse.Namespace) -> Path:
     Raises:
         ConfigError: the view does not come in that format, or an option of it is wrong.
     """
-    from pathways.errors import ConfigError
-
     view = VIEWS[options.view]
+    _check_taken(view, options)
+    if options.format is None:
+        ending = options.out.suffix.removeprefix(".") if options.out else ""
+        options.format = ending if any(ending in each.formats for each in VIEWS.values()) else "svg"
     if options.format not in view.formats:
         raise ConfigError(
             f"`--format` must be one of {list(view.formats)} with `--view {options.view}`, found {options.format!r}."
@@ -213,3 +229,16 @@ def write_view(system: Any, options: argparse.Namespace) -> Path:
     name = "graph" if options.view == next(iter(VIEWS)) else options.view
     out = options.out or system.directory / "figures" / f"{name}.{options.format}"
     return view.write(system, options, out)
+
+
+def _check_taken(view: View, options: argparse.Namespace) -> None:
+    """Refuse what was asked of a view that has no use for it."""
+    for option in dict.fromkeys(option for each in VIEWS.values() for option in each.takes):
+        given = getattr(options, option.removeprefix("--").replace("-", "_"))
+        asked = given is not None and given is not False and given != []
+        if asked and option not in view.takes:
+            which = [name for name, each in VIEWS.items() if option in each.takes]
+            raise ConfigError(
+                f"`{option}` must be with one of the views {which}, found {options.view!r}: leave it out, or choose "
+                "another `--view`."
+            )

@@ -170,7 +170,7 @@ def test_a_graph_of_some_tasks_and_modules(run, capsys, tmp_path):
     assert "`--highlight` must fit" in said(capsys, "graph", run, "--highlight", "nobody", status=2)
     assert "`--shared` must be at least 1, found 0" in said(capsys, "graph", run, "--shared", "0", status=2)
     refused = said(capsys, "graph", run, "--view", "growth", "--format", "graphml", status=2)
-    assert "`--format` must be one of ['svg', 'png'] with `--view growth`, found 'graphml'" in refused
+    assert "`--format` must be one of ['svg', 'png', 'gif'] with `--view growth`, found 'graphml'" in refused
 
 
 def test_report_and_dashboard(run, capsys):

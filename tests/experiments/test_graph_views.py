@@ -62,7 +62,17 @@ def test_what_leaving_a_module_out_costs_is_measured_on_data_that_is_loaded_agai
     (["--view", "lineage", "--task", "*"], "`--task` must name one task"),
     (["--view", "module"], "`--module` must begin"), (["--view", "module", "--module", "zz"], "found none for 'zz'"),
     (["--view", "grid", "--format", "json"], "`--format` must be one of"),
+    (["--view", "grid", "--shared", "0"], "`--shared` must be with one of the views ['paths', 'growth'], found 'grid'"),
+    (["--leave-out"], "`--leave-out` must be with one of the views ['module'], found 'paths'"),
+    (["--view", "growth", "--highlight", "2-3"], "`--highlight` must be with one of the views ['paths']"),
+    (["--view", "growth", "--out", "a.html"], "one of ['svg', 'png', 'gif'] with `--view growth`, found 'html'"),
 ])  # fmt: skip
 def test_what_is_missing_is_said_in_one_sentence(run, capsys, options, said):
     assert main(["graph", str(run), *options]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "begins"), [("a.png", b"\x89PNG"), ("a.gif", b"GIF8"), ("a", b"<?xml")])
+def test_the_format_is_that_of_the_files_ending(run, capsys, tmp_path, name, begins):
+    assert main(["graph", str(run), "--view", "growth", "--out", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_bytes().startswith(begins)
