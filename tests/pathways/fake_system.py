@@ -7,6 +7,7 @@ from pathways.candidate import Measures, Result
 from pathways.ledger_rows import Cost, Evaluation, Row
 from pathways.modules import BUILT_IN, Frozen, Image, ModuleSpec
 from pathways.path import Path, Step
+from pathways.task import Classes
 
 PORT = Image(1, 8, 8)
 CONV = ModuleSpec("conv", {"channels": 2, "stride": 2})  # 20 parameters on one channel, 38 on two
@@ -140,7 +141,7 @@ def fake_system(directory, rename=lambda name: name):
         )
         records[name] = SimpleNamespace(
             name=name, champion=champion, metric="accuracy", higher_is_better=True, strategy="munet",
-            test=TESTS[old], new_parameters=NEW[old],
+            test=TESTS[old], new_parameters=NEW[old], target=Classes(3),
         )  # fmt: skip
     return FakeSystem(
         directory=directory, place=str(directory), roots={"root": ROOT}, records=records, families=BUILT_IN,

@@ -1,5 +1,7 @@
 """What a report shows, before it is drawn: plain data from plain data, by properties."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_system import fake_system
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pathways.interval import Estimate
+from pathways.racing import pack
 from pathways.report.against import Against, against, mean_test
 from pathways.report.answer import reasons, verdict
 from pathways.report.front import on_front, placed, side_points
@@ -123,6 +126,13 @@ def test_what_was_tried_tells_parents_champions_and_ends(tmp_path):
     assert len(table.rows) == len(found) == len(system.ledger.rows())
     assert sum(row["champion"] for row in table.records()) == len(own)
     assert {one.task for one in tried(system.ledger.rows(), {"s/one": "x"})} == {"s/one"}  # of learned tasks only
+
+
+def test_rungs_are_qualities_also_of_values_without_error(tmp_path):
+    rows, errors = fake_system(tmp_path).ledger.rows(), [np.array([-0.5, -1.5]), np.zeros(2)]
+    [row] = [row for row in rows if row.tasks == ("s/one",) and row.strategy == "munet"][:1]
+    raced = replace(row, result=replace(row.result, merits={"s/one": tuple(map(pack, errors))}))
+    assert [tried([raced], {"s/one": "x"}, values)[0].rungs for values in (["s/one"], [])] == [(0.5, 1), (-1, 0)]
 
 
 def test_traces_hold_what_differs_and_nothing_else(tmp_path):
